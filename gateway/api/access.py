@@ -1,0 +1,126 @@
+"""The ASGI wrapper around everything: request id, tidy paths, CORS, one event per request, and no bare 500."""
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.api.errors import envelope
+from gateway.telemetry.events import Emit, RequestFinished
+
+_EXPOSED = (
+    "x-request-id, retry-after, retry-after-ms, x-should-retry, openai-processing-ms, age, "
+    "x-gateway-cache, x-gateway-cost-usd, x-gateway-generation-id, x-gateway-adjusted, x-gateway-ignored, "
+    "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+    "x-ratelimit-limit-images, x-ratelimit-remaining-images, x-ratelimit-reset-images"
+)
+_ALWAYS: list[tuple[bytes, bytes]] = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", _EXPOSED.encode()),
+    (b"openai-version", b"2020-10-01"),
+    (b"x-content-type-options", b"nosniff"),
+]
+_UNROUTED = "unrouted"
+
+
+class Access:
+    """Wraps the application. `clock` is monotonic, in seconds.
+
+    Handlers add what the log should know to `scope["state"]["facts"]`, and a fault to `scope["state"]["error"]`.
+    """
+
+    def __init__(self, app: ASGIApp, *, clock: Callable[[], float], emit: Emit) -> None:
+        self._app = app
+        self._clock = clock
+        self._emit = emit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        request = _Request(scope, send, self._clock)
+        try:
+            if scope["method"] == "OPTIONS":
+                await request.preflight()
+            else:
+                await self._app(scope, receive, request.send)
+        except Exception as error:  # noqa: BLE001  the last net: whatever it is, the client gets an envelope
+            request.state["error"] = error
+            if request.status == 0:
+                await request.fail()
+        finally:
+            self._emit(request.finished())
+
+
+class _Request:
+    def __init__(self, scope: Scope, send: Send, clock: Callable[[], float]) -> None:
+        self._scope: Any = scope
+        self._send = send
+        self._clock = clock
+        self._started = clock()
+        self.id = f"req_{secrets.token_hex(16)}"
+        self.status = 0
+        self.state: dict[str, Any] = {"facts": {}, "request_id": self.id}
+        self._scope["state"] = {**self._scope.get("state", {}), **self.state}
+        self.state = self._scope["state"]
+        self._scope["path"] = _tidy(self._scope["path"])
+        if "raw_path" in self._scope:
+            self._scope["raw_path"] = _tidy(self._scope["raw_path"].decode("latin-1")).encode("latin-1")
+
+    async def send(self, message: Message) -> None:
+        """Add our headers to the reply's head."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            took = int((self._clock() - self._started) * 1000)
+            message["headers"] = [
+                *message["headers"],
+                *_ALWAYS,
+                (b"x-request-id", self.id.encode()),
+                (b"openai-processing-ms", str(took).encode()),
+            ]
+        await self._send(message)
+
+    async def preflight(self) -> None:
+        """Answer a CORS preflight; reflecting what is asked is what lets every browser SDK through."""
+        asked = dict(self._scope["headers"]).get(b"access-control-request-headers", b"authorization, content-type")
+        headers = [
+            (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+            (b"access-control-allow-headers", asked),
+            (b"access-control-max-age", b"86400"),
+            (b"vary", b"access-control-request-headers"),
+        ]
+        await self._reply(204, headers, b"")
+
+    async def fail(self) -> None:
+        """Answer where nothing else did."""
+        body = envelope(
+            "The gateway failed; the fault is logged under the request id.", "server_error", None, "internal_error"
+        )
+        await self._reply(500, [(b"content-type", b"application/json")], body)
+
+    async def _reply(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        length = [(b"content-length", str(len(body)).encode())] if status != 204 else []
+        await self.send({"type": "http.response.start", "status": status, "headers": [*headers, *length]})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def finished(self) -> RequestFinished:
+        """Sum the request up; a client that left before the head of the reply counts as 499."""
+        return RequestFinished(
+            request_id=self.id,
+            method=self._scope["method"],
+            route=self._scope.get("path_template") or _UNROUTED,
+            status=self.status or 499,
+            seconds=self._clock() - self._started,
+            facts=self.state["facts"],
+            error=self.state.get("error"),
+        )
+
+
+def _tidy(path: str) -> str:
+    """Accept `//v1/...` and a trailing slash, which join-happy clients send."""
+    while "//" in path:
+        path = path.replace("//", "/")
+    return path.rstrip("/") or "/"

@@ -1,0 +1,75 @@
+"""The one place where an error becomes an answer: OpenAI's envelope, all four keys, always."""
+
+import math
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+
+from gateway.errors import GatewayError, InvalidRequest, NotFound
+
+_FRAMEWORK = {
+    404: ("not_found", "There is nothing at this path. POST /v1/images/generations makes images; /docs tells more."),
+    405: ("method_not_allowed", "This path does not take this method."),
+    413: ("request_too_large", "The body is larger than this gateway takes."),
+    415: ("unsupported_media_type", "Send the body as JSON, with content-type: application/json."),
+}
+
+
+def envelope(message: str, kind: str, param: str | None, code: str | None) -> bytes:
+    """Render an error body."""
+    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
+
+
+def headers_of(error: GatewayError) -> dict[str, str]:
+    """Tell SDKs whether and when to try again."""
+    headers: dict[str, str] = {}
+    if error.retry_after is not None:
+        wait = min(max(error.retry_after, 0.001), 60.0)
+        headers["retry-after"] = str(max(1, math.ceil(wait)))
+        headers["retry-after-ms"] = str(math.ceil(wait * 1000))
+    if error.should_retry is not None:
+        headers["x-should-retry"] = "true" if error.should_retry else "false"
+    return headers
+
+
+def respond(error: GatewayError) -> Response[bytes]:
+    """Answer with an error of ours."""
+    return Response(
+        envelope(error.message, error.type, error.param, error.code),
+        status_code=error.status,
+        headers=headers_of(error),
+        media_type=MediaType.JSON,
+    )
+
+
+def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
+    """Answer any exception that a handler, or the framework, lets through."""
+    error = exception if isinstance(exception, GatewayError) else None
+    if isinstance(exception, UnicodeDecodeError):
+        error = InvalidRequest("The body is not valid UTF-8.", code="invalid_json")
+    if error is not None:
+        request.scope["state"]["facts"]["error_code"] = error.code
+        return respond(error)
+    if isinstance(exception, HTTPException) and exception.status_code < 500:
+        code, message = _FRAMEWORK.get(exception.status_code, ("invalid_request", exception.detail))
+        return Response(
+            envelope(message, "invalid_request_error", None, code),
+            status_code=exception.status_code,
+            headers={k: v for k, v in (exception.headers or {}).items() if k.lower() == "allow"},
+            media_type=MediaType.JSON,
+        )
+    request.scope["state"]["error"] = exception
+    return Response(
+        envelope(
+            "The gateway failed; the fault is logged under the request id.", "server_error", None, "internal_error"
+        ),
+        status_code=500,
+        media_type=MediaType.JSON,
+    )
+
+
+def not_found() -> NotFound:
+    """Make the error for a path that leads nowhere."""
+    return NotFound(_FRAMEWORK[404][1])

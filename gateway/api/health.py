@@ -1,0 +1,48 @@
+"""`/healthz` (alive), `/readyz` (fit for traffic), `/metrics`."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from litestar import MediaType, Response, Router, get
+
+from gateway.telemetry.metrics import Metrics
+
+
+class Readiness:
+    """Ready once Redis was reached and until draining begins. `ping` raises while Redis does not answer."""
+
+    def __init__(self, ping: Callable[[], Awaitable[object]]) -> None:
+        self._ping = ping
+        self._was_reached = False
+        self.draining = False
+
+    async def state(self) -> tuple[bool, dict[str, object]]:
+        """Tell whether to send traffic here, and why."""
+        try:
+            await self._ping()
+        except Exception:  # noqa: BLE001  whatever it is, the answer is the same
+            redis = "unreachable"
+        else:
+            redis, self._was_reached = "ok", True
+        ready = self._was_reached and not self.draining
+        return ready, {"ready": ready, "redis": redis, "draining": self.draining}
+
+
+def health_router(*, readiness: Readiness, metrics: Metrics) -> Router:
+    """Make the handlers."""
+
+    @get("/healthz")
+    async def alive() -> Response[bytes]:
+        return Response(b'{"alive":true}', media_type=MediaType.JSON)
+
+    @get("/readyz")
+    async def ready() -> Response[bytes]:
+        is_ready, state = await readiness.state()
+        return Response(msgspec.json.encode(state), status_code=200 if is_ready else 503, media_type=MediaType.JSON)
+
+    @get("/metrics")
+    async def exposition() -> Response[bytes]:
+        body, content_type = metrics.render()
+        return Response(body, media_type=content_type)
+
+    return Router("/", route_handlers=[alive, ready, exposition])

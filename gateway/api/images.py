@@ -1,0 +1,97 @@
+"""`POST /v1/images/generations`: the one image endpoint."""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from litestar import MediaType, Request, Response, post
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from gateway.api import wire
+from gateway.api.auth import authenticate, permit
+from gateway.api.origin import PublicOrigin
+from gateway.errors import GatewayError
+from gateway.generation.engine import Generation, Generations, Outcome
+from gateway.generation.hosting import Hosting
+from gateway.generation.pictures import EXTENSIONS, MEDIA_TYPES, Picture
+from gateway.generation.plan import Planner
+from gateway.store.connection import RedisTrouble
+from gateway.store.keys import Keys
+
+
+def generations_route(
+    *,
+    keys: Keys,
+    planner: Planner,
+    generations: Generations,
+    hosting: Hosting,
+    origin: PublicOrigin,
+    clock: Callable[[], float],
+) -> HTTPRouteHandler:
+    """Make the handler. `clock` gives unix seconds."""
+
+    @post("/v1/images/generations", status_code=200)
+    async def generate(request: Request[Any, Any, Any]) -> Response[bytes]:
+        facts = request.scope["state"]["facts"]
+        principal = await authenticate(request, keys)
+        _check_media_type(request)
+        plan = planner.plan(wire.read_fields(await request.body()))
+        facts["model"] = plan.model.id
+        permit(principal, plan.model)
+        generation = generations.start(plan, team=principal.team, key_id=principal.key_id)
+        facts["generation_id"] = generation.id
+        outcome = await generation.outcome()
+        headers = disclosures(generation, outcome)
+        facts |= {"images": len(outcome.pictures), "cost_usd": headers.get("x-gateway-cost-usd")}
+        urls = None
+        if plan.response_format == "url":
+            urls = [await _url(hosting, origin.of(request), picture, headers) for picture in outcome.pictures]
+        body = wire.respond(plan, outcome, created=int(clock()), urls=urls)
+        return Response(body, media_type=MediaType.JSON, headers=headers)
+
+    return generate
+
+
+def disclosures(generation: Generation, outcome: Outcome) -> dict[str, str]:
+    """Tell in headers what it cost and where the picture differs from the wish."""
+    plan = generation.plan
+    headers = {"x-gateway-generation-id": generation.id, "x-gateway-cache": "bypass"}
+    if outcome.cost is not None:
+        headers["x-gateway-cost-usd"] = dollars(outcome.cost)
+    if plan.adjusted:
+        headers["x-gateway-adjusted"] = _pairs(plan.adjusted)
+    if plan.ignored:
+        headers["x-gateway-ignored"] = ",".join(name for name in map(_token, plan.ignored) if name)
+    return headers
+
+
+def dollars(micro: int) -> str:
+    """Render micro-dollars as a decimal, without trailing zeros."""
+    return f"{micro / 1_000_000:.6f}".rstrip("0").rstrip(".")
+
+
+def _pairs(adjusted: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in adjusted.items())
+
+
+def _token(name: str) -> str:
+    """Make a client's own key fit for a header."""
+    return "".join(char for char in name[:64] if char.isascii() and (char.isalnum() or char in "-_."))
+
+
+async def _url(hosting: Hosting, origin: str, picture: Picture, headers: dict[str, str]) -> str:
+    """Host a picture; while the store does not answer it travels in a data URL, disclosed, for it is paid for."""
+    try:
+        return origin + await hosting.publish(picture)
+    except (GatewayError, *RedisTrouble):
+        headers["x-gateway-adjusted"] = ",".join(filter(None, [headers.get("x-gateway-adjusted"), "url=data"]))
+        media = MEDIA_TYPES[EXTENSIONS[picture.format]]
+        return f"data:{media};base64,{base64.b64encode(picture.data).decode()}"
+
+
+def _check_media_type(request: Request[Any, Any, Any]) -> None:
+    """Take JSON, and a body that does not say what it is."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise HTTPException(status_code=415, detail=f"content-type '{kind[:60]}' is not JSON")

@@ -1,0 +1,117 @@
+"""OpenAI's wire types: the request's fields in, the images response out."""
+
+from typing import Any
+
+import msgspec
+import pybase64
+
+from gateway.dialects.base import Usage
+from gateway.errors import InvalidRequest
+from gateway.generation.engine import Outcome
+from gateway.generation.pictures import Picture
+from gateway.generation.plan import Plan
+
+
+def read_fields(body: bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InvalidRequest: the body is empty, is no JSON, or is JSON of another kind.
+
+    """
+    if not body.strip():
+        raise InvalidRequest("The body is empty. Expected a JSON object with at least 'prompt'.", code="invalid_json")
+    try:
+        fields = msgspec.json.decode(body)
+    except RecursionError:
+        raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest("The body is not valid UTF-8.", code="invalid_json") from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"The body could not be parsed as JSON: {error}", code="invalid_json") from None
+    if not isinstance(fields, dict):
+        raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
+    return fields
+
+
+class InputTokens(msgspec.Struct, frozen=True):
+    """What the input was made of."""
+
+    text_tokens: int = 0
+    image_tokens: int = 0
+
+
+class OutputTokens(msgspec.Struct, frozen=True):
+    """What the output was made of."""
+
+    image_tokens: int = 0
+    text_tokens: int = 0
+
+
+class UsageBlock(msgspec.Struct, frozen=True):
+    """Tokens; all zero where upstream reports none."""
+
+    total_tokens: int
+    input_tokens: int
+    output_tokens: int
+    input_tokens_details: InputTokens
+    output_tokens_details: OutputTokens
+
+
+class ImageItem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One picture: exactly one of `b64_json` and `url`."""
+
+    b64_json: msgspec.Raw | None = None
+    url: str | None = None
+    revised_prompt: str | None = None
+
+
+class ImagesResponse(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer of `POST /v1/images/generations`; what is told of the pictures is read from their bytes."""
+
+    created: int
+    data: list[ImageItem]
+    usage: UsageBlock
+    background: str | None = None
+    output_format: str | None = None
+    quality: str | None = None
+    size: str | None = None
+
+
+def respond(plan: Plan, outcome: Outcome, *, created: int, urls: list[str] | None) -> bytes:
+    """Render an outcome; `urls` in place of the bytes where they were asked for. `created` is in unix seconds."""
+    items = [
+        ImageItem(
+            url=urls[index] if urls else None,
+            b64_json=None if urls else _base64(picture),
+            revised_prompt=picture.revised_prompt,
+        )
+        for index, picture in enumerate(outcome.pictures)
+    ]
+    first = outcome.pictures[0]
+    return msgspec.json.encode(
+        ImagesResponse(
+            created=created,
+            data=items,
+            usage=_usage(outcome.usage or Usage()),
+            background="transparent" if plan.wants_transparency and first.has_alpha else "opaque",
+            output_format=first.format,
+            quality=plan.quality,
+            size=f"{first.width}x{first.height}",
+        )
+    )
+
+
+def _base64(picture: Picture) -> msgspec.Raw:
+    """Encode once, straight into its place: base64 needs no JSON escaping."""
+    return msgspec.Raw(b'"' + pybase64.b64encode(picture.data) + b'"')
+
+
+def _usage(usage: Usage) -> UsageBlock:
+    return UsageBlock(
+        total_tokens=usage.total_tokens,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        input_tokens_details=InputTokens(usage.text_input_tokens, usage.image_input_tokens),
+        output_tokens_details=OutputTokens(image_tokens=usage.output_tokens),
+    )

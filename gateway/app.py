@@ -1,0 +1,186 @@
+"""All wiring, in the order in which a request walks through it: the file to read first."""
+
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from litestar import Litestar
+from litestar.types import ASGIApp
+from redis.asyncio import Redis
+
+from gateway.api.access import Access
+from gateway.api.docs import docs_router
+from gateway.api.errors import handle
+from gateway.api.files import files_route
+from gateway.api.health import Readiness, health_router
+from gateway.api.images import generations_route
+from gateway.api.models import models_router
+from gateway.api.origin import PublicOrigin
+from gateway.catalog import load_catalog
+from gateway.generation.delivery import Delivery
+from gateway.generation.driver import Driver
+from gateway.generation.engine import Generations
+from gateway.generation.hosting import Hosting
+from gateway.generation.pictures import Pictures
+from gateway.generation.plan import Planner
+from gateway.settings import Settings, shipped
+from gateway.store.blobs import Blobs
+from gateway.store.connection import connect
+from gateway.store.keys import Keys
+from gateway.store.secrets import Signer, signing_key
+from gateway.telemetry.events import Emit, Event
+from gateway.telemetry.log import LogListener
+from gateway.telemetry.metrics import Metrics
+from gateway.upstream.addresses import refuse_private
+from gateway.upstream.client import Upstream
+from gateway.upstream.download import Downloader
+from gateway.upstream.transport import AiohttpTransport
+
+
+def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> ASGIApp:
+    """Build the application; nothing connects before its first use.
+
+    Raises:
+        CatalogError: the model catalogue cannot be used.
+
+    """
+    metrics = Metrics()
+    emit = _both(LogListener(), metrics)
+    state = _redis(settings, settings.redis.url, settings.redis.command_timeout_s)
+    blobs = _redis(settings, settings.blobs.url or settings.redis.url, settings.blobs.command_timeout_s)
+    catalog = load_catalog(Path(settings.server.models or shipped("models.toml")), settings.images.aliases)
+    planner = Planner(catalog, default_model=settings.images.default_model, strict_params=settings.images.strict_params)
+    keys = Keys(state, known_s=settings.keys.cache_s, unknown_size=settings.keys.unknown_cache)
+    upstream = _upstream(settings, transport)
+    downloader = _downloader(settings, transport)
+    pictures = Pictures(threads=settings.images.transcode_threads, max_pixels=settings.images.max_pixels)
+    generations = _generations(settings, upstream, downloader, pictures, emit)
+    hosting = Hosting(Blobs(blobs), signer=_signer(state, settings), life_s=settings.images.url_life_s, clock=time.time)
+    readiness = Readiness(state.ping)
+    origin = PublicOrigin(settings.server.public_url, settings.server.trusted_proxies)
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        yield
+        readiness.draining = True
+        await generations.drain()
+        await upstream.aclose()
+        await downloader.aclose()
+        pictures.close()
+        await state.aclose()
+        await blobs.aclose()
+
+    app = Litestar(
+        route_handlers=[
+            generations_route(
+                keys=keys, planner=planner, generations=generations, hosting=hosting, origin=origin, clock=time.time
+            ),
+            models_router(keys=keys, catalog=catalog),
+            files_route(hosting=hosting),
+            health_router(readiness=readiness, metrics=metrics),
+            docs_router(catalog),
+        ],
+        exception_handlers={Exception: handle},
+        lifespan=[lifespan],
+        openapi_config=None,
+        request_max_body_size=settings.server.max_body_bytes,
+    )
+    return Access(app, clock=time.monotonic, emit=emit)
+
+
+def _redis(settings: Settings, url: str, command_timeout_s: float) -> Redis:
+    return connect(
+        url,
+        command_timeout_s=command_timeout_s,
+        connect_timeout_s=settings.redis.connect_timeout_s,
+        max_connections=settings.redis.max_connections,
+        pool_timeout_s=settings.redis.pool_timeout_s,
+    )
+
+
+def _upstream(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Upstream:
+    return Upstream(
+        transport=transport or _transport(settings),
+        base_url=settings.upstream.base_url,
+        tasks_url=settings.upstream.tasks_url,
+        api_key=settings.upstream.api_key,
+        connect_timeout_s=settings.upstream.connect_timeout_s,
+        pool_timeout_s=settings.upstream.pool_timeout_s,
+        max_reply_bytes=settings.upstream.max_reply_bytes,
+    )
+
+
+def _transport(settings: Settings) -> AiohttpTransport:
+    return AiohttpTransport(limit=settings.upstream.max_connections, keepalive_s=settings.upstream.keepalive_s)
+
+
+def _downloader(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Downloader:
+    proxy = settings.download.proxy
+    public = AiohttpTransport(
+        limit=settings.upstream.max_connections,
+        keepalive_s=settings.upstream.keepalive_s,
+        proxy=proxy or None,
+        guard=None if proxy else refuse_private,  # behind a proxy the only address seen is the proxy's
+    )
+    return Downloader(
+        trusted_origins={_origin(settings.upstream.base_url), _origin(settings.upstream.tasks_url)},
+        trusted=transport or _transport(settings),
+        public=transport or public,
+        allowed_hosts=settings.download.proxy_hosts if proxy else None,
+        max_bytes=settings.download.max_bytes,
+        timeout_s=settings.download.timeout_s,
+    )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _generations(
+    settings: Settings, upstream: Upstream, downloader: Downloader, pictures: Pictures, emit: Emit
+) -> Generations:
+    driver = Driver(
+        upstream,
+        attempts=settings.upstream.attempts,
+        backoff_s=settings.upstream.backoff_s,
+        jitter=settings.polling.jitter,
+        clock=time.monotonic,
+        random=random.random,
+        emit=emit,
+    )
+    delivery = Delivery(
+        downloader,
+        pictures,
+        patience_s=settings.download.patience_s,
+        backoff_s=settings.download.backoff_s,
+        clock=time.monotonic,
+        emit=emit,
+    )
+    return Generations(driver, delivery, clock=time.monotonic, emit=emit)
+
+
+class _signer:  # noqa: N801  used as the function that it stands for
+    """Fetches the signing key once, on first use."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._configured = settings.server.signing_key
+        self._known: Signer | None = None
+
+    async def __call__(self) -> Signer:
+        if self._known is None:
+            self._known = Signer(await signing_key(self._redis, self._configured))
+        return self._known
+
+
+def _both(*listeners: Emit) -> Emit:
+    def emit(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return emit

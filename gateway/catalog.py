@@ -1,0 +1,227 @@
+"""The models this gateway can reach: one row of `config/models.toml` each, data without code."""
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gateway.errors import NotFound
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the catalogue; an unknown key in it is an error."""
+
+
+class SizeList(Row, frozen=True, tag="list", tag_field="kind"):
+    """Exactly these WIDTHxHEIGHT and no others."""
+
+    values: tuple[str, ...]
+
+
+class Ratios(Row, frozen=True, tag="ratios", tag_field="kind"):
+    """A closed list of aspect ratios; pixels are the model's own choice."""
+
+    values: tuple[str, ...]
+
+
+class RatioRange(Row, frozen=True, tag="ratio-range", tag_field="kind"):
+    """Any aspect ratio from `widest` to `tallest`; requests very near a `common` one are given that one."""
+
+    widest: str
+    tallest: str
+    common: tuple[str, ...]
+
+
+class FreeSizes(Row, frozen=True, tag="free", tag_field="kind"):
+    """Any WIDTHxHEIGHT within the limits; others are moved to the nearest `recommended` size.
+
+    `names` are sizes that the model knows by a word, `default` is sent when the request names none.
+    """
+
+    recommended: tuple[str, ...]
+    min_side: int = 1
+    max_side: int = 65_535
+    min_pixels: int = 1
+    max_pixels: int = 2**32
+    max_ratio: float = math.inf
+    names: tuple[str, ...] = ()
+    default: str = ""
+
+
+Sizes = SizeList | Ratios | RatioRange | FreeSizes
+
+
+class Reference(Row, frozen=True):
+    """What the model does with a reference image, and the upstream field that carries it.
+
+    `inline` is how image bytes travel: as a `data:` URL or as plain base64. `max` counts images.
+    """
+
+    use: Literal["takes", "needs", "refuses"]
+    field: str = ""
+    inline: Literal["data-url", "base64"] = "data-url"
+    max: int = 1
+
+
+class Poll(Row, frozen=True):
+    """When to ask for an asynchronous task: first after `first_s`, then ever `factor` later, up to `max_s`."""
+
+    first_s: float
+    factor: float
+    max_s: float
+
+
+class PerImage(Row, frozen=True):
+    """The price of one image, in the price's currency; an absent quality or size means any."""
+
+    amount: float
+    quality: Literal["low", "medium", "high"] | None = None
+    size: str | None = None
+
+
+class PerMillionTokens(Row, frozen=True):
+    """Token prices, in the price's currency, where upstream reports usage."""
+
+    text_input: float = 0.0
+    image_input: float = 0.0
+    output: float = 0.0
+
+
+class Price(Row, frozen=True):
+    """What upstream charges. `usd` converts one unit of `currency`; `verified` means seen at Aihubmix itself."""
+
+    currency: str
+    source: str
+    date: str
+    verified: bool
+    images: tuple[PerImage, ...]
+    usd: float = 1.0
+    usd_date: str = ""
+    tokens: PerMillionTokens | None = None
+
+    def dearest(self, quality: str | None, size: str | None) -> int:
+        """Micro-dollars of one image at the dearest reading of what is known about it."""
+        admissible = [
+            entry.amount
+            for entry in self.images
+            if (entry.quality is None or quality is None or entry.quality == quality)
+            and (entry.size is None or size is None or entry.size == size)
+        ] or [entry.amount for entry in self.images]
+        return int((Decimal(str(max(admissible))) * Decimal(str(self.usd)) * 1_000_000).to_integral_value())
+
+
+class Model(Row, frozen=True):
+    """One model: what clients call it, where it lives, what it can do and what it costs.
+
+    `native_n` images come from one upstream call; more are made by parallel calls. `count_field` carries the count
+    ("" where the model knows none). `params` are the native parameters it takes. `output_formats` are the encodings
+    it makes itself. `max_in_flight` is upstream's own limit (0: none known). `version` is part of every fingerprint:
+    raise it when the same call has come to mean another picture. Requests of at
+    least `two_k_from_pixels` ask for the model's 2K picture (0: it has none).
+    """
+
+    id: str
+    owner: str
+    created: int
+    dialect: str
+    path: str
+    native_n: int
+    sizes: Sizes
+    reference: Reference
+    time_limit_s: float
+    aliases: tuple[str, ...] = ()
+    count_field: str = ""
+    params: tuple[str, ...] = ()
+    output_formats: tuple[Literal["png", "jpeg", "webp"], ...] = ()
+    prompt_max_chars: int = 32_000
+    two_k_from_pixels: int = 0
+    version: int = 1
+    max_in_flight: int = 0
+    poll: Poll | None = None
+    price: Price | None = None
+
+
+class Unsupported(Row, frozen=True):
+    """Names that the API document calls unsupported, as shell patterns, and what to say of them."""
+
+    names: tuple[str, ...]
+    reason: str
+
+
+class _File(Row, frozen=True):
+    models: tuple[Model, ...]
+    unsupported: tuple[Unsupported, ...] = ()
+
+
+class CatalogError(ValueError):
+    """The catalogue's file cannot be used; the message is one line for the operator."""
+
+
+class Catalog:
+    """Every model by every name it answers to."""
+
+    def __init__(
+        self,
+        models: tuple[Model, ...],
+        unsupported: tuple[Unsupported, ...] = (),
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self.models = models
+        self._unsupported = unsupported
+        self._by_name: dict[str, Model] = {}
+        for model in models:
+            for name in (model.id, *model.aliases):
+                self._add(name, model)
+        for alias, target in (aliases or {}).items():
+            if target not in self._by_name:
+                raise CatalogError(f"images.aliases: {alias!r} points at {target!r}, which is no model.")
+            self._add(alias, self._by_name[target])
+        self._by_folded = {name.casefold(): model for name, model in self._by_name.items()}
+
+    def _add(self, name: str, model: Model) -> None:
+        if self._by_name.setdefault(name, model) is not model:
+            raise CatalogError(f"The name {name!r} belongs to both {self._by_name[name].id} and {model.id}.")
+
+    def resolve(self, name: str) -> Model:
+        """Find a model by id or alias, exactly or else ignoring case.
+
+        Raises:
+            NotFound: no such model; names that Aihubmix does not support are told so.
+
+        """
+        model = self._by_name.get(name) or self._by_folded.get(name.casefold())
+        if model is not None:
+            return model
+        for group in self._unsupported:
+            if any(fnmatchcase(name.casefold(), pattern.casefold()) for pattern in group.names):
+                raise NotFound(
+                    f"The model '{name[:100]}' is not supported: {group.reason}",
+                    code="model_not_found",
+                    param="model",
+                )
+        raise NotFound(
+            f"The model '{name[:100]}' does not exist or you do not have access to it. "
+            "GET /v1/models lists the models there are.",
+            code="model_not_found",
+            param="model",
+        )
+
+
+def load_catalog(path: Path, aliases: Mapping[str, str] | None = None) -> Catalog:
+    """Read a catalogue.
+
+    Raises:
+        CatalogError: the file is missing, is not TOML, or a row is wrong; the message names the place.
+
+    """
+    try:
+        file = msgspec.toml.decode(path.read_bytes(), type=_File)
+    except OSError as error:
+        raise CatalogError(f"{path}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{path}: {error}") from error
+    return Catalog(file.models, file.unsupported, aliases)

@@ -1,0 +1,1 @@
+"""The heart: from a validated request to delivered pictures."""

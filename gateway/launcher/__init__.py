@@ -1,0 +1,170 @@
+"""`gateway serve`: starts what the workers need, then the workers, and keeps all of it alive.
+
+It stays in one thread, because on Linux a child is bound to the thread that started it.
+"""
+
+import asyncio
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from msgspec.structs import asdict, replace
+
+from gateway.launcher.banner import SANDBOX_WARNING, banner
+from gateway.launcher.children import SANDBOX, WORKER, Sandbox, Worker
+from gateway.launcher.listener import listen, url_of
+from gateway.launcher.signals import Signals
+from gateway.processes import StartFailed
+from gateway.settings import Settings
+from gateway.store.connection import connect
+from gateway.store.embedded import Embedded
+from gateway.store.keys import Keys
+
+_TICK_S = 0.2
+_START_S = 60.0
+_TRIES = 3
+_MARGIN_S = 10.0  # what a worker has, after the grace, to hand over and close
+_RUN_KEY_S = 7 * 86_400
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"gateway: {line}\n")
+    sys.stderr.flush()
+
+
+class Launcher:
+    """The one process that a person starts and stops."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        with_key: bool = False,
+        worker: Sequence[str] = WORKER,
+        sandbox: Sequence[str] = SANDBOX,
+        say: Callable[[str], None] = _say,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._with_key = with_key
+        self._worker_argv = worker
+        self._sandbox_argv = sandbox
+        self._say = say
+        self._clock = clock
+        self._signals = Signals()
+        self._embedded: Embedded | None = None
+        self._sandbox: Sandbox | None = None
+        self._workers: list[Worker] = []
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; raises StartFailed. A second SIGINT does not wait for requests."""
+        server = self._settings.server
+        with ExitStack() as stack:
+            stack.enter_context(self._signals)
+            listener = stack.enter_context(closing(listen(server.host, server.port)))
+            self._open_store(stack)
+            self._open_upstream(stack)
+            self._start_workers(stack, listener)
+            self._announce(url_of(listener))
+            self._signals.hold()
+            while not self._signals.stops:
+                self._tend()
+                self._signals.wait(_TICK_S)
+            listener.close()  # from now on a client is refused, not left waiting in the backlog
+            self._drain()
+
+    def _open_store(self, stack: ExitStack) -> None:
+        settings = self._settings
+        if settings.redis.url:
+            settings = replace(settings, blobs=replace(settings.blobs, url=settings.blobs.url or settings.redis.url))
+            self._settings = settings
+            return
+        own_blobs = None if settings.blobs.url else settings.blobs.max_bytes
+        self._embedded = Embedded(Path(settings.server.state_dir), blobs_max_bytes=own_blobs, report=self._say)
+        stack.callback(self._embedded.close)
+        self._embedded.open()
+        self._settings = replace(
+            settings,
+            redis=replace(settings.redis, url=self._embedded.url("state")),
+            blobs=replace(settings.blobs, url=settings.blobs.url or self._embedded.url("blobs")),
+        )
+
+    def _open_upstream(self, stack: ExitStack) -> None:
+        upstream = self._settings.upstream
+        if upstream.api_key:
+            return
+        self._sandbox = Sandbox(self._sandbox_argv, self._say)
+        stack.callback(self._sandbox.close)
+        self._sandbox.start()
+        where = self._sandbox.addresses
+        upstream = replace(upstream, api_key=self._sandbox.api_key, base_url=where.base_url, tasks_url=where.tasks_url)
+        self._settings = replace(self._settings, upstream=upstream)
+        sys.stderr.write(SANDBOX_WARNING + "\n")
+        sys.stderr.flush()
+
+    def _start_workers(self, stack: ExitStack, listener: socket.socket) -> None:
+        for _ in range(self._settings.server.workers):
+            worker = Worker(self._worker_argv, listener.fileno(), self._settings, self._say)
+            stack.callback(worker.close)
+            worker.child.start()
+            self._workers.append(worker)
+        deadline = self._clock() + _START_S
+        while not all(worker.ready for worker in self._workers):
+            self._signals.wait(_TICK_S, [fd for worker in self._workers for fd in worker.descriptors])
+            self._tend()
+            for worker in self._workers:
+                if worker.child.young_deaths >= _TRIES:
+                    why = worker.error or "see what it said above"
+                    raise StartFailed(f"a worker died {_TRIES} times before it was ready: {why}")
+            if self._clock() > deadline:
+                raise StartFailed(f"the workers are not ready after {_START_S:.0f} seconds")
+
+    def _announce(self, url: str) -> None:
+        if self._embedded is not None:
+            self._embedded.publish(url)
+        text = banner(
+            self._settings,
+            url,
+            sandbox=self._sandbox is not None,
+            embedded=self._embedded is not None,
+            secret=asyncio.run(self._mint()) if self._with_key else "",
+        )
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    async def _mint(self) -> str:
+        client = connect(**asdict(self._settings.redis))
+        try:
+            return (await Keys(client).create("default", "make run", _RUN_KEY_S)).secret
+        finally:
+            await client.aclose()
+
+    def _tend(self) -> None:
+        for worker in self._workers:
+            worker.listen()
+            worker.child.tend()
+        if self._sandbox is not None:
+            self._sandbox.child.tend()
+        self._tend_store()
+
+    def _tend_store(self) -> None:
+        try:
+            if self._embedded is not None:
+                self._embedded.tend()
+        except StartFailed as failure:
+            self._say(str(failure))
+
+    def _drain(self) -> None:
+        self._say("stopping once requests have finished; Ctrl-C stops at once")
+        processes = [worker.child.process for worker in self._workers if worker.child.process is not None]
+        for process in processes:
+            process.terminate()
+        deadline = self._clock() + self._settings.server.shutdown_grace_s + _MARGIN_S
+        while [process for process in processes if process.poll() is None]:
+            if self._signals.hurry or self._clock() > deadline:
+                break  # closing a worker kills what is left of it
+            self._tend_store()
+            self._signals.wait(_TICK_S)

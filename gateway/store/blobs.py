@@ -1,0 +1,36 @@
+"""Image bytes in Redis, each once, named by what they are."""
+
+import hashlib
+import math
+import re
+
+from redis.asyncio import Redis
+
+_NAME = re.compile(r"[0-9a-f]{64}")
+
+
+class Blobs:
+    """Bytes by their SHA-256 under `blob:<hex>`, each key in a slot of its own.
+
+    Redis trouble is raised as it comes (`connection.RedisTrouble`): the caller may hold what is paid for.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def put(self, data: bytes, life_s: float) -> str:
+        """Keep `data` for at least `life_s` seconds; returns its name. A longer life that it has stays."""
+        name = hashlib.sha256(data).hexdigest()
+        life = math.ceil(life_s)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.set(f"blob:{name}", data, ex=life, nx=True)
+            pipe.expire(f"blob:{name}", life, gt=True)
+            await pipe.execute()
+        return name
+
+    async def get(self, name: str) -> bytes | None:
+        """Fetch the bytes of that name; None if they are gone, or the name never was one."""
+        if _NAME.fullmatch(name) is None:
+            return None
+        held = await self._redis.get(f"blob:{name}")
+        return held if isinstance(held, bytes) else None

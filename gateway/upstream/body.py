@@ -1,0 +1,22 @@
+"""Reading a reply's body into memory, up to a limit."""
+
+import httpx
+
+
+class TooLarge(Exception):
+    """A body longer than its limit; reading stopped there."""
+
+
+async def read_capped(response: httpx.Response, max_bytes: int) -> bytes:
+    """Read the decoded body of a streamed `response`.
+
+    Raises `TooLarge` past `max_bytes`, and `httpx.HTTPError` where the body breaks off or cannot be decoded.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > max_bytes:
+            raise TooLarge
+        chunks.append(chunk)
+    return b"".join(chunks)  # the one copy

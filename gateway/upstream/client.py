@@ -1,0 +1,110 @@
+"""Calls to Aihubmix: the only holder of its key."""
+
+import asyncio
+from typing import Literal
+
+import httpx
+
+from gateway import __version__
+from gateway.upstream import failures
+from gateway.upstream.body import TooLarge, read_capped
+from gateway.upstream.failures import CallFailed, Reason, Verdict
+
+Origin = Literal["api", "tasks"]
+
+_ERROR_STATUS = 400
+# Of no meaning once the body has been read and decoded.
+_FRAMING_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
+class Upstream:
+    """Sends a call once, to one of two configured origins, and reads its whole answer.
+
+    It drives the transport itself, not through an httpx client: so there is no cookie jar, no environment, no
+    redirect and no default header that could leak or repeat anything.
+    Raises `ValueError` for a key that no header can carry.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: httpx.AsyncBaseTransport,
+        base_url: str,
+        tasks_url: str,
+        api_key: str,
+        connect_timeout_s: float,
+        pool_timeout_s: float,
+        max_reply_bytes: int,
+    ) -> None:
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise ValueError("the Aihubmix key holds a line break or a character that is not ASCII")
+        self._transport = transport
+        self._origins = {"api": base_url.rstrip("/"), "tasks": tasks_url.rstrip("/")}
+        self._api_key = api_key
+        self._connect_timeout_s = connect_timeout_s
+        self._pool_timeout_s = pool_timeout_s
+        self._max_reply_bytes = max_reply_bytes
+
+    async def request(
+        self, method: str, origin: Origin, path: str, *, content: bytes | None, timeout_s: float
+    ) -> httpx.Response:
+        """Make one call; `timeout_s` bounds all of it, in seconds of wall-clock time.
+
+        Any status is a response, with its body read and decoded; where the body of an error breaks off, it is
+        empty: the status is the answer. Raises `CallFailed` where there is no usable answer. When `timeout_s`
+        has run out, the call counts as unanswered, even if it was still connecting.
+        """
+        request = self._build(method, origin, path, content, timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                response = await self._transport.handle_async_request(request)
+                try:
+                    return await self._read(response)
+                finally:
+                    await response.aclose()
+        except CallFailed:
+            raise
+        except TimeoutError as exc:
+            raise CallFailed(Verdict.UNANSWERED, "timeout") from exc
+        except Exception as exc:
+            raise CallFailed(*failures.of_exception(exc)) from exc
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._transport.aclose()
+
+    def _build(self, method: str, origin: Origin, path: str, content: bytes | None, timeout_s: float) -> httpx.Request:
+        if not path.startswith("/"):  # else it could extend the host's name, and the key would go there
+            raise ValueError(f"an upstream path starts with a slash, unlike {path!r}")
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",  # base64 hardly shrinks, and inflating it would hold the loop
+            "Authorization": f"Bearer {self._api_key}",
+            "User-Agent": f"aihubmix-image-gateway/{__version__}",
+        }
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        timeout = httpx.Timeout(timeout_s, connect=self._connect_timeout_s, pool=self._pool_timeout_s)
+        return httpx.Request(
+            method,
+            self._origins[origin] + path,
+            headers=headers,
+            content=content,
+            extensions={"timeout": timeout.as_dict()},
+        )
+
+    async def _read(self, response: httpx.Response) -> httpx.Response:
+        try:
+            body = await read_capped(response, self._max_reply_bytes)
+        except (TooLarge, httpx.HTTPError) as exc:
+            if response.status_code < _ERROR_STATUS:
+                raise CallFailed(Verdict.UNANSWERED, _body_reason(exc)) from exc
+            body = b""
+        headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in _FRAMING_HEADERS]
+        return httpx.Response(response.status_code, headers=headers, content=body)
+
+
+def _body_reason(exc: Exception) -> Reason:
+    if isinstance(exc, TooLarge):
+        return "too_large"
+    return "timeout" if isinstance(exc, httpx.TimeoutException) else "half_body"

@@ -1,0 +1,170 @@
+"""An httpx transport on aiohttp: many calls in flight at little cost, failures named for what they prove."""
+
+import asyncio
+import contextlib
+import io
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import aiohttp
+import httpx
+import yarl
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.typedefs import LooseHeaders
+
+AddrInfo = tuple[int, int, int, str, tuple[Any, ...]]
+
+_WRITE_BYTES = 64 * 1024
+_HEADER_BYTES = 64 * 1024  # aiohttp's own 8190 would lose a paid reply to one long header
+
+# Most specific first. The first group is raised by aiohttp's connector alone, before a byte of the request is
+# written: only these may become the exceptions that mean "never sent".
+_FAILURES: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
+    (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
+    (aiohttp.ClientConnectorError, httpx.ConnectError),  # refused, unreachable, DNS, TLS, or the proxy's own
+    (aiohttp.ClientHttpProxyError, httpx.ConnectError),  # the proxy refused the tunnel
+    (aiohttp.SocketTimeoutError, httpx.ReadTimeout),
+    (TimeoutError, httpx.WriteTimeout),  # from _TimedBody: the connector's and the reader's are matched above
+    (aiohttp.ClientPayloadError, httpx.RemoteProtocolError),
+    (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
+    (aiohttp.ClientError, httpx.ReadError),
+    (OSError, httpx.ReadError),
+    (ValueError, httpx.LocalProtocolError),  # a host or header that cannot be spelled
+)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except tuple(raised for raised, _ in _FAILURES) as exc:
+        meaning = next(meaning for raised, meaning in _FAILURES if isinstance(exc, raised))
+        # Only the type's name: aiohttp's own messages hold URLs, and those may be signed.
+        raise meaning(type(exc).__name__) from exc
+
+
+class _TimedBody(aiohttp.BytesIOPayload):
+    """A request body whose every write is timed: aiohttp starts its read timer only once the body is out."""
+
+    def __init__(self, body: bytes, write_timeout_s: float | None) -> None:
+        super().__init__(io.BytesIO(body))
+        self._write_timeout_s = write_timeout_s
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        del content_length  # httpx sent the length of this very body
+        while chunk := self._value.read(_WRITE_BYTES):
+            async with asyncio.timeout(self._write_timeout_s):
+                await writer.write(chunk)
+            await asyncio.sleep(0)  # a large body must not hold the loop
+
+
+class _ResponseBody(httpx.AsyncByteStream):
+    def __init__(self, response: aiohttp.ClientResponse, free_slot: Callable[[], None]) -> None:
+        self._response = response
+        self._free_slot = free_slot
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _translated():
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+
+    async def aclose(self) -> None:
+        # Closes the connection unless the body was read to its end; then it is already back in the pool.
+        self._response.close()
+        self._free_slot()
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """Sends each request exactly as given: never redirected, never decoded, no cookies, no environment.
+
+    `limit` is the number of calls in flight; past it a call waits for its pool timeout.
+    `keepalive_s` is how long an idle connection is kept, in seconds. The default stays below the shortest
+    common limit of servers (5 s: Node.js, uvicorn), for a connection that the server closes just as a paid call
+    goes out leaves that call's outcome unknown.
+    `guard` is called with each IP address about to be connected to; it refuses by raising `PermissionError`.
+
+    Only `httpx.ConnectError`, `ConnectTimeout` and `PoolTimeout` prove that nothing was sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: int = 100,
+        keepalive_s: float = 4.0,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        guard: Callable[[str], None] | None = None,
+    ) -> None:
+        self._slots = asyncio.Semaphore(limit)
+        self._keepalive_s = keepalive_s
+        self._ssl_context = ssl_context
+        self._proxy = proxy
+        self._guard = guard
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send `request` and return once the head of its reply is here; raises `httpx.TransportError`."""
+        timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
+        try:
+            async with asyncio.timeout(timeouts.get("pool")):
+                await self._slots.acquire()
+        except TimeoutError as exc:
+            raise httpx.PoolTimeout("No connection became free") from exc
+        try:
+            response = await self._send(request, timeouts)
+        except BaseException:
+            self._slots.release()
+            raise
+        return httpx.Response(
+            response.status,
+            headers=response.raw_headers,
+            stream=_ResponseBody(response, self._slots.release),
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection; calls in flight fail."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _send(self, request: httpx.Request, timeouts: dict[str, float | None]) -> aiohttp.ClientResponse:
+        body = await request.aread()
+        headers: LooseHeaders = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in request.headers.raw]
+        with _translated():
+            return await self._open_session().request(
+                request.method,
+                yarl.URL(str(request.url), encoded=True),  # a signed URL must arrive byte for byte
+                headers=headers,
+                data=_TimedBody(body, timeouts.get("write")) if body else None,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=timeouts.get("connect"), sock_read=timeouts.get("read")
+                ),
+                allow_redirects=False,
+                proxy=self._proxy,
+            )
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        # On first use, since aiohttp binds a session to the running loop.
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0,  # _slots counts, so that waiting for one and connecting have separate timeouts
+                    keepalive_timeout=self._keepalive_s,
+                    ssl=self._ssl_context or httpx.create_ssl_context(),
+                    socket_factory=self._open_socket,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,  # httpx decodes
+                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+                max_line_size=_HEADER_BYTES,
+                max_field_size=_HEADER_BYTES,
+            )
+        return self._session
+
+    def _open_socket(self, addr_info: AddrInfo) -> socket.socket:
+        family, kind, proto, _, address = addr_info
+        if self._guard is not None:
+            self._guard(str(address[0]))
+        return socket.socket(family, kind, proto)

@@ -1,0 +1,25 @@
+"""Fixtures that every test may use."""
+
+import os
+
+import pytest
+
+from tests.support.valkey import _valkey, own_valkey, redis_client, valkey, valkey_url  # noqa: F401  fixtures
+
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    """All async tests run on asyncio, as the gateway does."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environ():
+    """Keep os.environ clean for every test without having to mock os.environ."""
+    before = dict(os.environ)
+    for name in list(os.environ):
+        if name.startswith(("GATEWAY_", "AIHUBMIX_", "REDIS_", "OPENAI_")):
+            del os.environ[name]
+    yield
+    os.environ.clear()
+    os.environ.update(before)

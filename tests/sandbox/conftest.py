@@ -1,0 +1,3 @@
+"""The sandbox under test."""
+
+from tests.support.sandbox import sandbox, sandbox_server  # noqa: F401  fixtures

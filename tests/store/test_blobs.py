@@ -1,0 +1,49 @@
+import hashlib
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from gateway.store.blobs import Blobs
+from tests.support.valkey import gateway_client
+
+IMAGE = bytes(range(256)) * 5000
+
+
+async def test_bytes_come_back_by_the_name_of_their_content(redis_client):
+    """The name is the SHA-256 of the bytes, so equal bytes are held once."""
+    blobs = Blobs(redis_client)
+    name = await blobs.put(IMAGE, 60)
+    assert name == hashlib.sha256(IMAGE).hexdigest()
+    assert await blobs.put(IMAGE, 60) == name
+    assert await blobs.get(name) == IMAGE
+    assert await redis_client.keys() == [f"blob:{name}".encode()]
+
+
+@pytest.mark.parametrize(("first", "second", "left"), [(1000, 10, 1000), (10, 1000, 1000), (10, 10.2, 11)])
+async def test_a_second_put_lengthens_a_life_and_never_shortens_it(redis_client, first, second, left):
+    """The longer of two lives counts, rounded up to whole seconds."""
+    blobs = Blobs(redis_client)
+    await blobs.put(IMAGE, first)
+    name = await blobs.put(IMAGE, second)
+    assert left - 0.9 <= await redis_client.pttl(f"blob:{name}") / 1000 <= left
+
+
+async def test_what_is_gone_is_none(redis_client):
+    """A blob that was evicted and a blob that never was look alike."""
+    assert await Blobs(redis_client).get("0" * 64) is None
+
+
+@pytest.mark.parametrize("name", ["", "0" * 63, "A" * 64, "0" * 64 + "\n", "../signing-key"])
+async def test_what_is_no_name_is_never_looked_up(name):
+    """Only 64 hexadecimal digits reach Redis."""
+    client = gateway_client("unix:///nowhere")
+    assert await Blobs(client).get(name) is None
+    await client.aclose()
+
+
+async def test_redis_trouble_is_left_to_the_caller():
+    """Whoever stores bytes that are paid for must not turn this into a request to try again."""
+    client = gateway_client("unix:///nowhere")
+    with pytest.raises(RedisConnectionError):
+        await Blobs(client).put(IMAGE, 60)
+    await client.aclose()
