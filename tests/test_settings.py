@@ -52,7 +52,7 @@ def test_every_setting_is_explained_above_its_key():
             variable = variables(key)[0]
             secret = f" (or {variable}_FILE)" if f"{variable}_FILE" in variables(key) else ""
             assert re.match(rf"# {variable}{re.escape(secret)} · \w", comment[0]), key
-            assert re.fullmatch(r"# [A-Z].*\.", comment[1]), key
+            assert re.fullmatch(r"[A-Z].*\.", " ".join(text.removeprefix("# ") for text in comment[1:])), key
         comment = []
 
     assert set(KINDS) == seen

@@ -4,6 +4,7 @@ from typing import Any
 
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from gateway.errors import NotFound
 from gateway.generation.hosting import PREFIX, Hosting
@@ -17,7 +18,7 @@ def files_route(*, hosting: Hosting) -> HTTPRouteHandler:
     """Make the handler."""
 
     @get(PREFIX + "{file:str}")
-    async def show_file(request: Request[Any, Any, Any], file: str) -> Response[bytes]:
+    async def show_file(request: Request[Any, Any, Any], file: FromPath[str]) -> Response[bytes]:
         expires, signature = request.query_params.get("expires", ""), request.query_params.get("signature", "")
         media_type = MEDIA_TYPES.get(file.rpartition(".")[2])
         if media_type is None or not expires.isascii() or not expires.isdecimal() or len(expires) > 12:

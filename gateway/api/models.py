@@ -1,9 +1,11 @@
 """`GET /v1/models` and `GET /v1/models/{id}`: what SDKs list."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, Response, Router, get
+from litestar.params import FromPath
 
 from gateway.api.auth import authenticate
 from gateway.catalog import Catalog, Model
@@ -36,7 +38,7 @@ def models_router(*, keys: Keys, catalog: Catalog) -> Router:
         return _json(ModelList([_object(model) for model in allowed]))
 
     @get("/{model_id:path}")
-    async def show_model(request: Request[Any, Any, Any], model_id: str) -> Response[bytes]:
+    async def show_model(request: Request[Any, Any, Any], model_id: FromPath[Path]) -> Response[bytes]:
         await authenticate(request, keys)
         return _json(_object(catalog.resolve(str(model_id).lstrip("/"))))
 

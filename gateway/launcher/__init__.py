@@ -18,7 +18,7 @@ from gateway.launcher.children import SANDBOX, WORKER, Sandbox, Worker
 from gateway.launcher.listener import listen, url_of
 from gateway.launcher.signals import Signals
 from gateway.processes import StartFailed
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 from gateway.store.connection import connect
 from gateway.store.embedded import Embedded
 from gateway.store.keys import Keys
@@ -60,7 +60,7 @@ class Launcher:
         self._workers: list[Worker] = []
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; raises StartFailed. A second SIGINT does not wait for requests."""
+        """Serve until SIGTERM or SIGINT; raises StartFailed or SettingsError. A second SIGINT does not wait for requests."""
         server = self._settings.server
         with ExitStack() as stack:
             stack.enter_context(self._signals)
@@ -79,8 +79,9 @@ class Launcher:
     def _open_store(self, stack: ExitStack) -> None:
         settings = self._settings
         if settings.redis.url:
-            settings = replace(settings, blobs=replace(settings.blobs, url=settings.blobs.url or settings.redis.url))
-            self._settings = settings
+            blobs = settings.blobs.url or settings.redis.url
+            self._settings = replace(settings, blobs=replace(settings.blobs, url=blobs))
+            _check({"redis.url": settings.redis.url, "blobs.url": blobs}, settings)
             return
         own_blobs = None if settings.blobs.url else settings.blobs.max_bytes
         self._embedded = Embedded(Path(settings.server.state_dir), blobs_max_bytes=own_blobs, report=self._say)
@@ -168,3 +169,11 @@ class Launcher:
                 break  # closing a worker kills what is left of it
             self._tend_store()
             self._signals.wait(_TICK_S)
+
+
+def _check(urls: dict[str, str], settings: Settings) -> None:
+    for key, url in urls.items():
+        try:
+            connect(**(asdict(settings.redis) | {"url": url}))
+        except ValueError as error:
+            raise SettingsError(f"{key}: {error}") from None

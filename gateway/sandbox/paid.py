@@ -76,7 +76,7 @@ async def _deliver(world: World, call: Call, model: Model, given: dict[str, Any]
     pictures = _pictures(world, model, given, drills)
     # An upstream charges from here on, whatever becomes of the connection. BFL does not charge what it moderates.
     free = model.asynchronous and drills.keys() & {"moderated", "moderated-output", "task-error"}
-    world.record.bill(call, 0 if False else len(pictures))
+    world.record.bill(call, 0 if free else len(pictures))
     if model.asynchronous:
         reply = _submitted(world, pictures, drills)
     else:

@@ -15,7 +15,7 @@ import pytest
 from gateway.store.embedded import read_run
 from tests.support.processes import alive, descendants, kill, until
 
-STANDIN = Path(__file__).parent.parent / "support" / "standin_worker.py"
+STANDIN = Path(__file__).parent / "support" / "standin_worker.py"
 LAUNCH = f"""
 import os, sys
 from gateway.launcher import Launcher
