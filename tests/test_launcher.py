@@ -21,7 +21,7 @@ import os, sys
 from gateway.launcher import Launcher
 from gateway.settings import load_settings
 settings = load_settings(os.environ, {{"server.port": int(os.environ.pop("PORT", "0"))}})
-Launcher(settings, with_key="WITH_KEY" in os.environ, worker=(sys.executable, {str(STANDIN)!r})).run()
+Launcher(settings, with_key="WITH_KEY" in os.environ, worker=(sys.executable, "-P", {str(STANDIN)!r})).run()
 """
 
 

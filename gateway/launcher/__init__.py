@@ -60,7 +60,7 @@ class Launcher:
         self._workers: list[Worker] = []
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; raises StartFailed or SettingsError. A second SIGINT does not wait for requests."""
+        """Serve until SIGTERM or SIGINT (a second SIGINT does not wait); raises StartFailed or SettingsError."""
         server = self._settings.server
         with ExitStack() as stack:
             stack.enter_context(self._signals)

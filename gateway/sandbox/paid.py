@@ -86,8 +86,7 @@ async def _deliver(world: World, call: Call, model: Model, given: dict[str, Any]
 
 
 def _pictures(world: World, model: Model, given: dict[str, Any], drills: Drills) -> list[Picture]:
-    count = given[model.count_key] if model.count_key else 1
-    count = max(0, count - int(drills.get("fewer", 0)) + int(drills.get("more", 0)))
+    count = max(0, model.count(given) - int(drills.get("fewer", 0)) + int(drills.get("more", 0)))
     width, height = model.size(given)
     quality = given.get("output_compression", given.get("outputOptions", {}).get("compressionQuality", 90))
     pictures = [

@@ -36,7 +36,7 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 log_level="critical",
                 access_log=False,
-                timeout_graceful_shutdown=600,
+                timeout_graceful_shutdown=0,
             )
         )
         self._on_ready = on_ready

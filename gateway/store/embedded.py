@@ -114,6 +114,8 @@ class Embedded:
             server.stop()
         self._servers = []
         shutil.rmtree(self._sockets, ignore_errors=True)
+        self._url = None
+        self._write_run()
         os.close(self._lock)
         self._lock = None
 

@@ -12,6 +12,7 @@ import aiohttp
 import httpx
 import yarl
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import LooseHeaders
 
 AddrInfo = tuple[int, int, int, str, tuple[Any, ...]]
@@ -19,16 +20,22 @@ AddrInfo = tuple[int, int, int, str, tuple[Any, ...]]
 _WRITE_BYTES = 64 * 1024
 _HEADER_BYTES = 64 * 1024  # aiohttp's own 8190 would lose a paid reply to one long header
 
+
+class _WriteStalled(TimeoutError):
+    pass
+
+
 # Most specific first. The first group is raised by aiohttp's connector alone, before a byte of the request is
 # written: only these may become the exceptions that mean "never sent".
 _FAILURES: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
     (aiohttp.ClientConnectorError, httpx.ConnectError),  # refused, unreachable, DNS, TLS, or the proxy's own
     (aiohttp.ClientHttpProxyError, httpx.ConnectError),  # the proxy refused the tunnel
-    (aiohttp.SocketTimeoutError, httpx.ReadTimeout),
-    (TimeoutError, httpx.WriteTimeout),  # from _TimedBody: the connector's and the reader's are matched above
+    (_WriteStalled, httpx.WriteTimeout),
+    (TimeoutError, httpx.ReadTimeout),
     (aiohttp.ClientPayloadError, httpx.RemoteProtocolError),
     (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
+    (HttpProcessingError, httpx.RemoteProtocolError),
     (aiohttp.ClientError, httpx.ReadError),
     (OSError, httpx.ReadError),
     (ValueError, httpx.LocalProtocolError),  # a host or header that cannot be spelled
@@ -45,6 +52,12 @@ def _translated() -> Iterator[None]:
         raise meaning(type(exc).__name__) from exc
 
 
+async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    # aiohttp itself re-sends idempotent methods on its own errors: so it never gets to see them.
+    with _translated():
+        return await send(request)
+
+
 class _TimedBody(aiohttp.BytesIOPayload):
     """A request body whose every write is timed: aiohttp starts its read timer only once the body is out."""
 
@@ -55,20 +68,31 @@ class _TimedBody(aiohttp.BytesIOPayload):
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         del content_length  # httpx sent the length of this very body
         while chunk := self._value.read(_WRITE_BYTES):
-            async with asyncio.timeout(self._write_timeout_s):
-                await writer.write(chunk)
+            try:
+                async with asyncio.timeout(self._write_timeout_s):
+                    await writer.write(chunk)
+            except TimeoutError as exc:
+                raise _WriteStalled from exc
             await asyncio.sleep(0)  # a large body must not hold the loop
 
 
 class _ResponseBody(httpx.AsyncByteStream):
-    def __init__(self, response: aiohttp.ClientResponse, free_slot: Callable[[], None]) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, read_timeout_s: float | None, free_slot: Callable[[], None]
+    ) -> None:
         self._response = response
+        self._read_timeout_s = read_timeout_s
         self._free_slot = free_slot
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        while chunk := await self._read():
+            yield chunk
+
+    async def _read(self) -> bytes:
+        # Timed here too: aiohttp 3.14 stops its own timer, and wakes nobody, on broken framing within a body.
         with _translated():
-            async for chunk in self._response.content.iter_any():
-                yield chunk
+            async with asyncio.timeout(self._read_timeout_s):
+                return await self._response.content.readany()
 
     async def aclose(self) -> None:
         # Closes the connection unless the body was read to its end; then it is already back in the pool.
@@ -77,7 +101,7 @@ class _ResponseBody(httpx.AsyncByteStream):
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """Sends each request exactly as given: never redirected, never decoded, no cookies, no environment.
+    """Sends each request once and exactly as given: never again, never redirected, no cookies, no environment.
 
     `limit` is the number of calls in flight; past it a call waits for its pool timeout.
     `keepalive_s` is how long an idle connection is kept, in seconds. The default stays below the shortest
@@ -120,7 +144,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return httpx.Response(
             response.status,
             headers=response.raw_headers,
-            stream=_ResponseBody(response, self._slots.release),
+            stream=_ResponseBody(response, timeouts.get("read"), self._slots.release),
             extensions={"http_version": b"HTTP/1.1"},
         )
 
@@ -155,6 +179,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                     ssl=self._ssl_context or httpx.create_ssl_context(),
                     socket_factory=self._open_socket,
                 ),
+                middlewares=(_once,),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # httpx decodes
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),

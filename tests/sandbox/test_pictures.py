@@ -28,6 +28,15 @@ def test_no_two_are_alike():
     assert draw(_picture(7)) in drawn
 
 
+def test_each_has_a_colour_of_its_own():
+    """The bottom right corner, where no letters stand."""
+    corners = set()
+    for serial in range(1, 20):
+        with Image.open(io.BytesIO(draw(_picture(serial)))) as image:
+            corners.add(image.getpixel((639, 479)))
+    assert len(corners) == 19
+
+
 @pytest.mark.parametrize("change", [{"prompt": "a hare"}, {"model": "V4"}])
 def test_prompt_and_model_are_written_on_it(change):
     """Prompt and model are to be seen in the picture."""

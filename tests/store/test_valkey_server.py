@@ -92,3 +92,14 @@ def test_stop_ends_the_process(make):
 
     assert not alive(pid)
     assert not Path(make.socket).exists()
+
+
+def test_the_server_itself_holds_the_lock_on_its_files(make):
+    """Not its owner, which may die before it: the lock is free when the server's process has ended."""
+    server = make()
+    server.start()
+    assert try_lock(make.data / "lock") is None
+
+    server.stop()
+
+    os.close(try_lock(make.data / "lock"))

@@ -83,9 +83,19 @@ class RunningGateway:
 
         return asyncio.run(create())
 
+    def revoke(self, key):
+        """End a key."""
+
+        async def revoke():
+            async with gateway_client(self.settings.redis.url) as redis:
+                await Keys(redis).revoke(key.split("-")[2])
+
+        asyncio.run(revoke())
+
     def http(self, key=None):
         """Make a plain HTTP client."""
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        presented = key.encode() if isinstance(key, str) else key
+        headers = {"authorization": b"Bearer " + presented} if presented else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
     def openai(self, key, **options):

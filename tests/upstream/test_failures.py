@@ -72,12 +72,8 @@ LOST = {
         httpx.RemoteProtocolError,
         "half_body",
     ),
-    "half a chunked body": Lost(
-        m.answering_then_ending(CHUNKED + b"5\r\nab"), httpx.RemoteProtocolError, "half_body"
-    ),
-    "chunked garbage": Lost(
-        m.answering_then_ending(CHUNKED + b"zz\r\nab"), httpx.RemoteProtocolError, "protocol"
-    ),
+    "half a chunked body": Lost(m.answering_then_ending(CHUNKED + b"5\r\nab"), httpx.RemoteProtocolError, "half_body"),
+    "chunked garbage": Lost(m.answering_then_ending(CHUNKED + b"zz\r\nab"), httpx.RemoteProtocolError, "protocol"),
     "half of a gzip": Lost(
         m.answering_then_ending(m.http_reply(headers={"Content-Encoding": "gzip"}, body=b"not gzip")),
         httpx.DecodingError,
