@@ -87,6 +87,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         exception_handlers={Exception: handle},
         lifespan=[lifespan],
         openapi_config=None,
+        logging_config=None,  # ours is set up by the worker
         request_max_body_size=settings.server.max_body_bytes,
     )
     return Access(app, clock=time.monotonic, emit=emit)

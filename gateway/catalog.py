@@ -5,11 +5,19 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from gateway.errors import NotFound
+
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Money = Annotated[float, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Pixels = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")]
+Ratio = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$")]
+NonEmpty = msgspec.Meta(min_length=1)
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,21 +27,21 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SizeList(Row, frozen=True, tag="list", tag_field="kind"):
     """Exactly these WIDTHxHEIGHT and no others."""
 
-    values: tuple[str, ...]
+    values: Annotated[tuple[Pixels, ...], NonEmpty]
 
 
 class Ratios(Row, frozen=True, tag="ratios", tag_field="kind"):
     """A closed list of aspect ratios; pixels are the model's own choice."""
 
-    values: tuple[str, ...]
+    values: Annotated[tuple[Ratio, ...], NonEmpty]
 
 
 class RatioRange(Row, frozen=True, tag="ratio-range", tag_field="kind"):
     """Any aspect ratio from `widest` to `tallest`; requests very near a `common` one are given that one."""
 
-    widest: str
-    tallest: str
-    common: tuple[str, ...]
+    widest: Ratio
+    tallest: Ratio
+    common: Annotated[tuple[Ratio, ...], NonEmpty]
 
 
 class FreeSizes(Row, frozen=True, tag="free", tag_field="kind"):
@@ -42,7 +50,7 @@ class FreeSizes(Row, frozen=True, tag="free", tag_field="kind"):
     `names` are sizes that the model knows by a word, `default` is sent when the request names none.
     """
 
-    recommended: tuple[str, ...]
+    recommended: Annotated[tuple[Pixels, ...], NonEmpty]
     min_side: int = 1
     max_side: int = 65_535
     min_pixels: int = 1
@@ -64,21 +72,27 @@ class Reference(Row, frozen=True):
     use: Literal["takes", "needs", "refuses"]
     field: str = ""
     inline: Literal["data-url", "base64"] = "data-url"
-    max: int = 1
+    max: Count = 1
+    max_url_chars: Count = 8_192
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that could not be followed."""
+        if self.use != "refuses" and not self.field:
+            raise ValueError("`field` is missing: the model would never get its reference image")
 
 
 class Poll(Row, frozen=True):
     """When to ask for an asynchronous task: first after `first_s`, then ever `factor` later, up to `max_s`."""
 
-    first_s: float
-    factor: float
-    max_s: float
+    first_s: Positive
+    factor: Annotated[float, msgspec.Meta(ge=1)]
+    max_s: Positive
 
 
 class PerImage(Row, frozen=True):
     """The price of one image, in the price's currency; an absent quality or size means any."""
 
-    amount: float
+    amount: Money
     quality: Literal["low", "medium", "high"] | None = None
     size: str | None = None
 
@@ -86,9 +100,9 @@ class PerImage(Row, frozen=True):
 class PerMillionTokens(Row, frozen=True):
     """Token prices, in the price's currency, where upstream reports usage."""
 
-    text_input: float = 0.0
-    image_input: float = 0.0
-    output: float = 0.0
+    text_input: Money = 0.0
+    image_input: Money = 0.0
+    output: Money = 0.0
 
 
 class Price(Row, frozen=True):
@@ -98,10 +112,15 @@ class Price(Row, frozen=True):
     source: str
     date: str
     verified: bool
-    images: tuple[PerImage, ...]
-    usd: float = 1.0
+    images: Annotated[tuple[PerImage, ...], NonEmpty]
+    usd: Positive = 1.0
     usd_date: str = ""
     tokens: PerMillionTokens | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a foreign price that would count as dollars."""
+        if self.currency != "USD" and not self.usd_date:
+            raise ValueError(f"a price in {self.currency} needs `usd`, what one unit is worth, and its `usd_date`")
 
     def dearest(self, quality: str | None, size: str | None) -> int:
         """Micro-dollars of one image at the dearest reading of what is known about it."""
@@ -124,25 +143,30 @@ class Model(Row, frozen=True):
     least `two_k_from_pixels` ask for the model's 2K picture (0: it has none).
     """
 
-    id: str
+    id: Name
     owner: str
     created: int
     dialect: str
-    path: str
-    native_n: int
+    path: Name
+    native_n: Annotated[int, msgspec.Meta(ge=1, le=10)]
     sizes: Sizes
     reference: Reference
-    time_limit_s: float
+    time_limit_s: Positive
     aliases: tuple[str, ...] = ()
     count_field: str = ""
     params: tuple[str, ...] = ()
     output_formats: tuple[Literal["png", "jpeg", "webp"], ...] = ()
-    prompt_max_chars: int = 32_000
-    two_k_from_pixels: int = 0
+    prompt_max_chars: Count = 32_000
+    two_k_from_pixels: Annotated[int, msgspec.Meta(ge=0)] = 0
     version: int = 1
-    max_in_flight: int = 0
+    max_in_flight: Annotated[int, msgspec.Meta(ge=0)] = 0
     poll: Poll | None = None
     price: Price | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a row by which upstream would be asked for another count than is paid for."""
+        if self.native_n > 1 and not self.count_field:
+            raise ValueError(f"{self.id}: `native_n` of {self.native_n} needs a `count_field` that says how many")
 
 
 class Unsupported(Row, frozen=True):
@@ -173,6 +197,7 @@ class Catalog:
         self.models = models
         self._unsupported = unsupported
         self._by_name: dict[str, Model] = {}
+        self._by_folded: dict[str, Model] = {}
         for model in models:
             for name in (model.id, *model.aliases):
                 self._add(name, model)
@@ -180,11 +205,12 @@ class Catalog:
             if target not in self._by_name:
                 raise CatalogError(f"images.aliases: {alias!r} points at {target!r}, which is no model.")
             self._add(alias, self._by_name[target])
-        self._by_folded = {name.casefold(): model for name, model in self._by_name.items()}
 
     def _add(self, name: str, model: Model) -> None:
-        if self._by_name.setdefault(name, model) is not model:
-            raise CatalogError(f"The name {name!r} belongs to both {self._by_name[name].id} and {model.id}.")
+        self._by_name[name] = model
+        owner = self._by_folded.setdefault(name.casefold(), model)
+        if owner is not model:
+            raise CatalogError(f"The name {name!r} belongs to both {owner.id} and {model.id}.")
 
     def resolve(self, name: str) -> Model:
         """Find a model by id or alias, exactly or else ignoring case.
@@ -215,7 +241,7 @@ def load_catalog(path: Path, aliases: Mapping[str, str] | None = None) -> Catalo
     """Read a catalogue.
 
     Raises:
-        CatalogError: the file is missing, is not TOML, or a row is wrong; the message names the place.
+        CatalogError: the file is missing, is not TOML, a row is wrong or a name is taken; the message names the place.
 
     """
     try:

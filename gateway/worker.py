@@ -49,9 +49,11 @@ class _Server(uvicorn.Server):
 
 def run(settings: Settings, make: Callable[[Settings], Any], listen_fd: int, ready_fd: int) -> None:
     """Serve until SIGTERM, then let requests finish within the grace of the settings."""
+    app = make(settings)
+    # Afterwards, for Litestar sets up logging of its own, in which httpx would write down signed URLs.
     log.configure(level=settings.log.level, format=settings.log.format)
     config = uvicorn.Config(
-        make(settings),
+        app,
         loop="uvloop",
         http="httptools",
         ws="none",

@@ -199,9 +199,7 @@ def test_a_fault_in_the_file_is_one_exact_line(config, text, message):
 
 def test_a_fault_in_a_flag_names_the_flag():
     """A value that the command line gave is blamed on its flag."""
-    assert (
-        fault({}, {"server.port": -1}) == "--port: server.port = -1: expected a port number from 0 to 65535"
-    )
+    assert fault({}, {"server.port": -1}) == "--port: server.port = -1: expected a port number from 0 to 65535"
 
 
 def test_what_kubernetes_injects_is_ignored():
@@ -238,9 +236,7 @@ def test_a_secret_may_come_from_a_file(tmp_path):
 
 def test_repr_hides_secrets():
     """What is secret never reaches a log by way of a repr."""
-    secrets = {
-        variables(key)[0]: "hush" for key in ("upstream.api_key", "server.admin_key", "server.signing_key")
-    }
+    secrets = {variables(key)[0]: "hush" for key in ("upstream.api_key", "server.admin_key", "server.signing_key")}
     urls = {variables(key)[0]: "redis://:hush@h" for key in ("redis.url", "blobs.url")}
     proxy = {"GATEWAY_DOWNLOAD_PROXY": "http://u:hush@h"}
 

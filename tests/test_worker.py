@@ -1,5 +1,6 @@
 """A worker on its own: what it says, what it serves, and that it does not outlive its launcher."""
 
+import json
 import os
 import socket
 import subprocess
@@ -116,3 +117,15 @@ def test_the_gateway_starts_while_redis_is_away(worker):
 
     assert httpx.get(f"{real.url}/healthz").status_code == 200
     assert httpx.get(f"{real.url}/readyz").status_code == 503
+
+
+def test_all_that_the_gateway_logs_is_json(worker):
+    """Libraries' own records too: one form, and none of the URLs that they would write at level info."""
+    settings = load_settings({"REDIS_URL": "unix:///nowhere", "GATEWAY_LOG_FORMAT": "json"})
+    real = worker("-m", "gateway.worker", settings=settings)
+    assert real.word() == "ready"
+    httpx.get(f"{real.url}/nowhere")
+
+    _, log = real.launcher_dies()
+
+    assert {json.loads(line)["event"] for line in log.splitlines()} == {"request.finished"}

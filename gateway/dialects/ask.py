@@ -31,8 +31,7 @@ OPENAI_FIELDS: dict[str, Reader[Any]] = {
 """OpenAI's own fields, in the order in which its API finds fault; a wrong value is wrong on every model."""
 
 HONOURED_BY_GATEWAY = frozenset({
-    "prompt", "n", "model", "response_format", "output_format", "output_compression",
-    "stream", "partial_images", "user", "safety_identifier",
+    "prompt", "model", "response_format", "output_format", "output_compression", "stream", "partial_images",
 })  # fmt: skip
 
 _LEFT_TO_THE_MODEL = frozenset({"size", "quality", "background", "moderation"})
@@ -62,10 +61,12 @@ class Ask:
 
     def _count(self) -> int:
         native = self.model.count_field
-        if native and native in self._fields:
+        if not native or native not in self._fields:
+            return self.field("n") or 1
+        count = self.read(native, readers.integer(1, MAX_IMAGES)) or 1
+        if self.peek("n") == count:
             self._read.add("n")
-            return self.read(native, readers.integer(1, MAX_IMAGES)) or 1
-        return self.field("n") or 1
+        return count
 
     @property
     def parts(self) -> int:
@@ -93,9 +94,9 @@ class Ask:
         return None if value == "auto" else value
 
     def native(self, params: Mapping[str, Reader[Any]]) -> dict[str, Any]:
-        """Take those of a family's own parameters that the model's row names."""
+        """Take those of a family's own parameters that the model's row names; an empty text says nothing."""
         taken = {name: self.read(name, params[name]) for name in self.model.params if name in params}
-        return {name: value for name, value in taken.items() if value is not None}
+        return {name: value for name, value in taken.items() if value not in {None, ""}}
 
     def seed(self, low: int, high: int) -> int | None:
         """Take the seed, which parallel parts raise by one each."""

@@ -3,11 +3,11 @@
 from typing import Any
 
 from gateway.catalog import Model
-from gateway.dialects import flux, predictions, references, replies
+from gateway.dialects import flux, references, replies, tasks
 from gateway.dialects.ask import Ask
 from gateway.dialects.base import Call, Draft, Result, Steps, Task
 
-collect = predictions.collect
+collect = tasks.collect
 
 
 def draft(ask: Ask) -> Draft:

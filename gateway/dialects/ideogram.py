@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from gateway.dialects import predictions, readers, references, sizes
+from gateway.dialects import predictions, readers, references, sizes, tasks
 from gateway.dialects.ask import Ask
 from gateway.dialects.base import Draft
 
@@ -30,7 +30,7 @@ _QUALITY: dict[str, Literal["low", "medium", "high"]] = {
 }
 
 submit = predictions.submit
-collect = predictions.collect
+collect = tasks.collect
 
 
 def draft(ask: Ask) -> Draft:

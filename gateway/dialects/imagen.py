@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.dialects import predictions, readers, references, sizes
+from gateway.dialects import predictions, readers, references, sizes, tasks
 from gateway.dialects.ask import Ask
 from gateway.dialects.base import Draft
 
@@ -14,7 +14,7 @@ PARAMS = {
 }
 
 submit = predictions.submit
-collect = predictions.collect
+collect = tasks.collect
 
 
 def draft(ask: Ask) -> Draft:
@@ -26,7 +26,8 @@ def draft(ask: Ask) -> Draft:
     if ratio:
         payload["aspectRatio"] = ratio
     payload |= ask.native(PARAMS)
-    if "sampleImageSize" not in payload and 0 < ask.model.two_k_from_pixels <= sizes.pixels(ask):
+    sharp = spelled not in ask and 0 < ask.model.two_k_from_pixels <= sizes.pixels(ask)
+    if sharp and "sampleImageSize" not in payload:
         payload["sampleImageSize"] = "2K"
     seed = ask.seed(0, 2**32 - 1)
     if seed is not None:

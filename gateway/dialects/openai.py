@@ -2,12 +2,12 @@
 
 from typing import Any, Literal
 
-from gateway.dialects import predictions, readers, references, sizes
+from gateway.dialects import predictions, readers, references, sizes, tasks
 from gateway.dialects.ask import Ask
 from gateway.dialects.base import Draft
 
 submit = predictions.submit
-collect = predictions.collect
+collect = tasks.collect
 
 PARAMS = {"input_fidelity": readers.choice("high", "low")}
 
@@ -22,7 +22,8 @@ def draft(ask: Ask) -> Draft:
 
 def _gpt(ask: Ask) -> Draft:
     """Leave `size: auto` out, since it is refused when sent; always say the format, since its default is disputed."""
-    payload: dict[str, Any] = {"prompt": ask.prompt, "output_format": ask.field("output_format") or "png"}
+    encoding = ask.field("output_format") or "png"
+    payload: dict[str, Any] = {"prompt": ask.prompt, "output_format": encoding}
     size = sizes.listed(ask)
     quality = _quality(ask, _GPT_QUALITY, ("low", "medium", "high"), ("standard", "hd", "auto"))
     images = references.take(ask)
@@ -31,8 +32,8 @@ def _gpt(ask: Ask) -> Draft:
         "quality": quality,
         "background": ask.field("background"),
         "moderation": None if images else ask.field("moderation"),
-        "output_compression": ask.field("output_compression"),
-        "user": ask.field("user"),
+        "output_compression": None if encoding == "png" else ask.field("output_compression"),
+        "user": ask.field("user") or None,
         "image": images[0] if len(images) == 1 else images or None,
         **(ask.native(PARAMS) if images else {}),
     }
@@ -44,7 +45,7 @@ def _dalle(ask: Ask) -> Draft:
     size = sizes.listed(ask)
     quality = _quality(ask, _DALLE_QUALITY, ("standard", "hd"), ("low", "medium", "high", "auto"))
     references.take(ask)
-    optional = {"size": size, "quality": quality, "style": ask.field("style"), "user": ask.field("user")}
+    optional = {"size": size, "quality": quality, "style": ask.field("style"), "user": ask.field("user") or None}
     payload = {"prompt": ask.prompt} | {name: value for name, value in optional.items() if value is not None}
     return Draft(payload, "high" if quality == "hd" else "medium", size or "1024x1024")
 

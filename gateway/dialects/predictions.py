@@ -5,21 +5,9 @@ from typing import Any
 from gateway.catalog import Model
 from gateway.dialects import replies
 from gateway.dialects.base import Call, Result, Steps, Task
-from gateway.errors import UpstreamFailed
 
 
 def submit(model: Model, payload: dict[str, Any]) -> Steps[Result | Task]:
     """Buy one part's pictures."""
     reply = yield Call(f"/v1/models/{model.path}/predictions", {"input": payload}, billable=True)
     return replies.read(model, reply)
-
-
-def collect(model: Model, task: str) -> Steps[Result]:  # noqa: ARG001  the dialects' common signature
-    """Refuse: these models answer at once and have no tasks.
-
-    Raises:
-        UpstreamFailed: always.
-
-    """
-    raise UpstreamFailed(f"Upstream answered with a task, which the model '{model.id}' is not known to do.")
-    yield  # a generator, as every collect is

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.dialects import predictions, readers, references, sizes
+from gateway.dialects import predictions, readers, references, sizes, tasks
 from gateway.dialects.ask import Ask
 from gateway.dialects.base import Draft
 
@@ -17,7 +17,7 @@ PARAMS = {
 }
 
 submit = predictions.submit
-collect = predictions.collect
+collect = tasks.collect
 
 
 def draft(ask: Ask) -> Draft:

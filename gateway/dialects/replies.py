@@ -1,24 +1,24 @@
 """One parser for every shape in which upstream delivers pictures, tasks and refusals."""
 
-import binascii
+import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import pybase64
 
 from gateway.catalog import Model
+from gateway.dialects import media
 from gateway.dialects.base import Image, Reply, Result, Task, Usage
-from gateway.dialects.refusals import error_of, moderated, raise_refusal
+from gateway.dialects.refusals import moderated, raise_refusal
 from gateway.errors import UpstreamFailed
 
-_IMAGE_KEYS = (
-    "b64_json", "base64_json", "bytesBase64", "bytesBase64Encoded", "url", "content_url", "sample", "image",
+_KEYS = (
+    "b64_json", "base64_json", "bytesBase64", "bytesBase64Encoded", "url", "urls", "content_url", "sample", "samples",
+    "image", "images", "output", "data", "result", "predictions",
 )  # fmt: skip
-_LIST_KEYS = ("b64_json", "base64_json", "urls", "images", "samples", "data", "output", "predictions")
-_FILTERED = ("raiFilteredReason", "finish_reason", "finish_reasons")
+_FILTERED = re.compile(r"filter|safety|moderat|prohibited", re.IGNORECASE)
+_DEEPEST = 5
 
 
 @dataclass
@@ -27,10 +27,11 @@ class _Found:
     tasks: list[str] = field(default_factory=list)
     filtered: list[str] = field(default_factory=list)
     errors: list[Any] = field(default_factory=list)
+    empty_urls: int = 0
 
 
 def read(model: Model, reply: Reply) -> Result | Task:
-    """Understand the answer to a billable call.
+    """Understand the answer to a billable call: whatever else it says, a picture in it is delivered.
 
     Raises:
         GatewayError: it is a refusal, or holds neither picture nor task.
@@ -38,21 +39,21 @@ def read(model: Model, reply: Reply) -> Result | Task:
     """
     if not 200 <= reply.status < 300:
         raise_refusal(model, reply)
-    if reply.content_type.startswith("image/"):
+    if media.sniff(reply.content):
         return Result([Image(data=reply.content)])
-    body = reply.json
-    if error_of(body):
-        raise_refusal(model, Reply(_status_of(body), reply.content, reply.content_type, reply.retry_after))
     found = _Found()
-    _walk(body, found)
-    if found.tasks and not found.images:
-        return Task(found.tasks[0])
+    _walk(reply.json, found)
     if found.images:
-        return Result(found.images, _usage(body))
+        return Result(found.images, _usage(reply.json))
+    if found.tasks:
+        return Task(found.tasks[0])
     if found.filtered:
         raise moderated(model, found.filtered[0])
+    if found.empty_urls and model.dialect == "ideogram":  # how Ideogram withholds a picture
+        raise moderated(model)
     if found.errors:
-        raise_refusal(model, Reply(400, msgspec.json.encode({"error": found.errors[0]})))
+        error = found.errors[0]
+        raise_refusal(model, Reply(_status_of(error), msgspec.json.encode({"error": error})))
     raise UpstreamFailed(
         "Upstream answered without a picture. It may have been charged all the same; the request is not sent again."
     )
@@ -65,15 +66,19 @@ def images_in(value: Any) -> list[Image]:
     return found.images
 
 
-def _status_of(body: dict[str, Any]) -> int:
-    """Read the status that a 200 with an error should have had."""
-    error = body["error"]
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 400
+def _status_of(error: Any) -> int:
+    """Read the status that a success with an error should have had.
+
+    Never one that invites a repetition: this call was accepted.
+    """
+    code, kind = (error.get("code"), error.get("type")) if isinstance(error, dict) else (None, None)
+    if isinstance(code, int) and 400 <= code < 500 and code not in {408, 429}:
+        return code
+    return 400 if "invalid" in f"{code} {kind}".lower() else 500
 
 
 def _walk(value: Any, found: _Found, depth: int = 0) -> None:
-    if depth > 5:
+    if depth > _DEEPEST:
         return
     if isinstance(value, str):
         _add(value, None, found)
@@ -87,39 +92,42 @@ def _walk(value: Any, found: _Found, depth: int = 0) -> None:
 def _walk_object(value: dict[str, Any], found: _Found, depth: int) -> None:
     if value.get("error"):
         found.errors.append(value["error"])
-        return
-    found.filtered.extend(_filter_reasons(value))
+    reasons = list(_filter_reasons(value))
+    found.filtered.extend(reasons)
     task = value.get("taskId") or value.get("task_id")
-    if isinstance(task, str):
-        found.tasks.append(task)
-        return
+    if isinstance(task, str | int):
+        found.tasks.append(str(task))
+    found.empty_urls += "url" in value and not value["url"]
     prompt = value.get("revised_prompt") or value.get("prompt")
-    for key in _IMAGE_KEYS:
-        if isinstance(value.get(key), str) and value[key]:
-            _add(value[key], prompt if isinstance(prompt, str) else None, found)
-            return
-    for key in _LIST_KEYS:
-        if value.get(key) and (isinstance(value[key], list | dict) or key in {"output", "data"}):
-            _walk(value[key], found, depth + 1)
+    for key in _KEYS:
+        held = value.get(key)
+        if not isinstance(held, str):
+            _walk(held, found, depth + 1)
+        elif not reasons and _add(held, prompt if isinstance(prompt, str) else None, found):
+            return  # any further one is the same picture in another form
 
 
-def _add(text: str, revised_prompt: str | None, found: _Found) -> None:
-    """Keep a URL, a data URL or base64; one that cannot be decoded does not spoil its neighbours."""
+def _add(text: str, revised_prompt: str | None, found: _Found) -> bool:
+    """Keep a URL, a data URL or base64; what is no picture does not spoil its neighbours."""
+    text = text.strip()
     if text.startswith(("http://", "https://")):
         found.images.append(Image(url=text, revised_prompt=revised_prompt))
-        return
-    encoded = text.partition(",")[2] if text.startswith("data:") else text
-    with suppress(binascii.Error, ValueError):
-        found.images.append(Image(data=pybase64.b64decode(encoded, validate=True), revised_prompt=revised_prompt))
+        return True
+    data = media.picture(text.partition(",")[2] if text.startswith("data:") else text)
+    if data is not None:
+        found.images.append(Image(data=data, revised_prompt=revised_prompt))
+    return data is not None
 
 
 def _filter_reasons(value: dict[str, Any]) -> Iterator[str]:
     if value.get("is_image_safe") is False:
         yield "the image was found unsafe"
-    for key in _FILTERED:
+    if isinstance(value.get("raiFilteredReason"), str):
+        yield value["raiFilteredReason"]
+    for key in ("finish_reason", "finish_reasons"):
         reasons = value.get(key)
         for reason in reasons if isinstance(reasons, list) else [reasons]:
-            if isinstance(reason, str) and reason.upper() not in {"SUCCESS", "STOP", ""}:
+            if isinstance(reason, str) and _FILTERED.search(reason):
                 yield reason
 
 
@@ -136,7 +144,7 @@ def _usage(body: Any) -> Usage | None:
     known = Usage(
         input_tokens=count(usage, "input_tokens"),
         output_tokens=count(usage, "output_tokens"),
-        total_tokens=count(usage, "total_tokens"),
+        total_tokens=count(usage, "total_tokens") or count(usage, "input_tokens") + count(usage, "output_tokens"),
         text_input_tokens=count(details, "text_tokens"),
         image_input_tokens=count(details, "image_tokens"),
     )

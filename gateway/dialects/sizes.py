@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import TypeVar
 
 from gateway.catalog import CatalogError, FreeSizes, RatioRange, Ratios, SizeList
@@ -16,6 +17,9 @@ NEAR = 0.15
 
 SNAP = 0.03
 """Within this |ln| of a common ratio a model of free ratios is given the common one."""
+
+_LARGEST_TERM = 999
+"""The largest denominator of a free ratio: no model was seen to take longer numbers."""
 
 
 def _ratio(text: str) -> float:
@@ -74,8 +78,8 @@ def _fit(size: str, target: float, sizes: Ratios | RatioRange) -> tuple[str, flo
     if distance <= SNAP or not _within(target, sizes):
         return fitted, distance
     width, height = (int(side) for side in size.split("x"))
-    common = math.gcd(width, height)
-    return f"{width // common}:{height // common}", 0.0
+    plain = Fraction(width, height).limit_denominator(_LARGEST_TERM)
+    return f"{plain.numerator}:{plain.denominator}", _distance(target, plain.numerator / plain.denominator)
 
 
 def _within(target: float, sizes: RatioRange) -> bool:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from gateway.dialects import predictions, readers, references, sizes
+from gateway.dialects import predictions, readers, references, sizes, tasks
 from gateway.dialects.ask import Ask
 from gateway.dialects.base import Draft
 
 PARAMS = {"negative_prompt": readers.text(max_chars=10_000)}
 
 submit = predictions.submit
-collect = predictions.collect
+collect = tasks.collect
 
 
 def draft(ask: Ask) -> Draft:

@@ -5,18 +5,20 @@ from collections.abc import Awaitable, Callable
 
 from gateway.dialects.base import Image
 from gateway.errors import UpstreamFailed
-from gateway.generation.pictures import Picture, Pictures
+from gateway.generation.pictures import NoPicture, Picture, Pictures
 from gateway.generation.plan import Encoding
-from gateway.telemetry.events import DownloadFinished, DownloadRetried, Emit
+from gateway.telemetry.events import DownloadFinished, DownloadRetried, Emit, PictureLost, fault_in, outcome_of
 from gateway.upstream.download import Downloader, DownloadFailed
 
 _LONGEST_PAUSE_S = 5.0
+_LOOKS_AT_NO_PICTURE = 3
 
 
 class Delivery:
     """Fetches, checks and encodes pictures that are already paid for.
 
-    A download that may fare better later is tried again until `patience_s` seconds have passed.
+    A download that may fare better later is tried again until `patience_s` seconds have passed; one that brings
+    something else than a whole picture, twice.
     """
 
     def __init__(
@@ -45,37 +47,55 @@ class Delivery:
             GatewayError: not one of them could be had.
 
         """
-        done = await asyncio.gather(*(self._one(image, encoding) for image in images), return_exceptions=True)
+        done = await asyncio.gather(*(self._one(image, encoding) for image in images))
         pictures = [item for item in done if isinstance(item, Picture)]
         if pictures:
             return pictures
         for item in done:
-            if isinstance(item, BaseException):
+            if isinstance(item, Exception):
                 raise item
         raise UpstreamFailed("Upstream delivered no picture.")
 
-    async def _one(self, image: Image, encoding: Encoding) -> Picture:
-        data = image.data if image.data is not None else await self._fetch(image.url or "")
-        picture = self._pictures.inspect(data, image.revised_prompt)
-        return await self._pictures.encode(picture, encoding)
+    async def _one(self, image: Image, encoding: Encoding) -> Picture | Exception:
+        try:
+            if image.data is not None:
+                picture = await self._pictures.read(image.data, image.revised_prompt)
+            else:
+                picture = await self._fetch(image.url or "", image.revised_prompt)
+            return await self._pictures.encode(picture, encoding)
+        except Exception as error:  # noqa: BLE001  whatever it is, the other pictures are paid for
+            self._emit(PictureLost(outcome_of(error), fault_in(error)))
+            return error
 
-    async def _fetch(self, url: str) -> bytes:
+    async def _fetch(self, url: str, revised_prompt: str | None) -> Picture:
         started = self._clock()
         pause = self._backoff_s
+        looks = 0
         while True:
             try:
-                data = await self._downloader.fetch(url)
+                picture = await self._pictures.read(await self._downloader.fetch(url), revised_prompt)
             except DownloadFailed as failure:
                 if not failure.retryable or self._clock() - started + pause > self._patience_s:
-                    self._emit(DownloadFinished(failure.reason, self._clock() - started))
-                    raise UpstreamFailed(
-                        f"The picture was made, but could not be fetched from where upstream keeps it "
-                        f"({failure.reason}). It was probably charged; the request is not sent again.",
-                        code="download_failed",
-                    ) from failure
-                self._emit(DownloadRetried(failure.reason))
-                await self._sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                    self._emit(DownloadFinished(failure.reason, self._clock() - started, failure.status))
+                    raise _not_fetched(failure) from failure
+                self._emit(DownloadRetried(failure.reason, failure.status))
+            except NoPicture:
+                looks += 1
+                if looks == _LOOKS_AT_NO_PICTURE:
+                    self._emit(DownloadFinished("no_picture", self._clock() - started))
+                    raise
+                self._emit(DownloadRetried("no_picture"))
             else:
                 self._emit(DownloadFinished("ok", self._clock() - started))
-                return data
+                return picture
+            await self._sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def _not_fetched(failure: DownloadFailed) -> UpstreamFailed:
+    why = failure.reason if failure.status is None else f"HTTP status {failure.status}"
+    return UpstreamFailed(
+        f"The picture was made, but could not be fetched from where upstream keeps it ({why}). "
+        "It was probably charged; the request is not sent again.",
+        code="download_failed",
+    )

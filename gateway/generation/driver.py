@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
@@ -11,13 +12,25 @@ from gateway.catalog import Model
 from gateway.dialects.base import Call, Dialect, Reply, Result, Steps, Task, Wait
 from gateway.errors import OutcomeUnknown, Unavailable
 from gateway.telemetry.events import Emit, PollFailed, UpstreamAnswered, UpstreamRetried, UpstreamUnanswered
+from gateway.upstream import failures
 from gateway.upstream.client import Upstream
 from gateway.upstream.failures import CallFailed, Verdict
 
 T = TypeVar("T")
 
-_POLL_TIMEOUT_S = 30.0
+_POLL_TIMEOUT_S = 10.0
+_LONGEST_POLL_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 20.0
+_SHARE_FOR_A_CALL = 0.5  # of the model's time limit: with less left, the answer to a paid call might be cut off
+
+
+@dataclass(slots=True)
+class _Purchase:
+    """One part being bought; `reply` is that to the last billable call, None where nothing was sent."""
+
+    model: Model
+    deadline: float
+    reply: Reply | None = None
 
 
 class Driver:
@@ -56,26 +69,39 @@ class Driver:
             GatewayError: upstream refused, failed, or left the outcome unknown.
 
         """
-        deadline = self._clock() + model.time_limit_s
-        bought = await self._submit(dialect, model, payload, deadline)
+        purchase = _Purchase(model, self._clock() + model.time_limit_s)
+        bought = await self._submit(dialect, payload, purchase)
         if isinstance(bought, Task):
-            return await self._play(dialect.collect(model, bought.id), model, deadline)
+            return await self._play(dialect.collect(model, bought.id), purchase)
         return bought
 
-    async def _submit(self, dialect: Dialect, model: Model, payload: dict[str, Any], deadline: float) -> Result | Task:
+    async def _submit(self, dialect: Dialect, payload: dict[str, Any], purchase: _Purchase) -> Result | Task:
         """Make the billable call; again, after a pause, as long as upstream has not accepted it."""
-        for attempt in range(1, self._attempts + 1):
+        attempt = 1
+        while True:
+            purchase.reply = None
             try:
-                return await self._play(dialect.submit(model, payload), model, deadline)
-            except Unavailable as refusal:
-                pause = self._spread(max(self._backoff_s * 2 ** (attempt - 1), refusal.retry_after or 0.0))
-                if attempt == self._attempts or pause > min(_LONGEST_PAUSE_S, deadline - self._clock()):
+                return await self._play(dialect.submit(purchase.model, payload), purchase)
+            except Unavailable as refused:
+                pause = self._pause_before(attempt + 1, purchase)
+                if pause is None:
                     raise
-                self._emit(UpstreamRetried(model.id, refusal.code or ""))
-                await self._sleep(pause)
-        raise AssertionError("unreachable: at least one attempt is made")
+                self._emit(UpstreamRetried(purchase.model.id, refused.code or ""))
+            await self._sleep(pause)
+            attempt += 1
 
-    async def _play(self, steps: Steps[T], model: Model, deadline: float) -> T:
+    def _pause_before(self, attempt: int, purchase: _Purchase) -> float | None:
+        """Seconds to wait before the next attempt, never less than upstream asks for; None to give up."""
+        reply = purchase.reply
+        if reply is not None and failures.of_status(reply.status) is not Verdict.REFUSED:
+            return None  # whatever its words, this status does not rule out that it was accepted
+        asked = (reply.retry_after if reply else None) or 0.0
+        pause = asked + self._spread(self._backoff_s * 2.0 ** (attempt - 2))
+        left = purchase.deadline - self._clock() - pause
+        is_late = left < purchase.model.time_limit_s * _SHARE_FOR_A_CALL
+        return None if attempt > self._attempts or pause > _LONGEST_PAUSE_S or is_late else pause
+
+    async def _play(self, steps: Steps[T], purchase: _Purchase) -> T:
         reply: Reply | None = None
         while True:
             try:
@@ -84,19 +110,19 @@ class Driver:
                 result: T = stop.value
                 return result
             if isinstance(step, Wait):
-                await self._pause(model, step.seconds, deadline)
+                await self._pause(purchase, step.seconds)
                 reply = None
             elif step.billable:
-                reply = await self._buy(step, model, deadline)
+                reply = await self._buy(step, purchase)
             else:
-                reply = await self._ask(step, model, deadline)
+                reply = await self._ask(step, purchase)
 
-    async def _buy(self, call: Call, model: Model, deadline: float) -> Reply:
+    async def _buy(self, call: Call, purchase: _Purchase) -> Reply:
         """Send a billable call once."""
         try:
-            return await self._send(call, model, deadline - self._clock())
+            reply = await self._send(call, purchase.model, purchase.deadline - self._clock())
         except CallFailed as failure:
-            self._emit(UpstreamUnanswered(model.id, failure.verdict, failure.reason))
+            self._emit(UpstreamUnanswered(purchase.model.id, failure.verdict, failure.reason))
             if failure.verdict is Verdict.UNANSWERED:
                 raise OutcomeUnknown(
                     f"The request reached upstream, but its answer was lost ({failure.reason}): the picture may have "
@@ -105,28 +131,31 @@ class Driver:
             raise Unavailable(
                 f"Upstream could not be reached ({failure.reason}); nothing was sent and nothing bought. Try again."
             ) from failure
+        purchase.reply = reply
+        return reply
 
-    async def _ask(self, call: Call, model: Model, deadline: float) -> Reply:
+    async def _ask(self, call: Call, purchase: _Purchase) -> Reply:
         """Send a call that costs nothing, again and again until it is answered. 404 is an answer, too."""
         pause = self._backoff_s
         while True:
+            asked = 0.0
             try:
-                reply = await self._send(call, model, min(_POLL_TIMEOUT_S, deadline - self._clock()))
+                reply = await self._send(call, purchase.model, _POLL_TIMEOUT_S)
             except CallFailed as failure:
-                self._emit(PollFailed(model.id, failure.reason))
+                self._emit(PollFailed(purchase.model.id, failure.reason))
             else:
                 if 200 <= reply.status < 300 or reply.status == 404:
                     return reply
-                self._emit(PollFailed(model.id, str(reply.status)))
-                pause = max(pause, reply.retry_after or 0.0)
-            await self._pause(model, pause, deadline)
-            pause = min(pause * 2, _LONGEST_PAUSE_S)
+                self._emit(PollFailed(purchase.model.id, f"http_{reply.status}"))
+                asked = min(reply.retry_after or 0.0, _LONGEST_PAUSE_S)
+            await self._pause(purchase, pause, at_least=asked)
+            pause = min(pause * 2, _LONGEST_POLL_PAUSE_S)
 
     async def _send(self, call: Call, model: Model, timeout_s: float) -> Reply:
         started = self._clock()
         content = None if call.body is None else msgspec.json.encode(call.body)
         response = await self._upstream.request(
-            call.method, call.origin, call.path, content=content, timeout_s=max(timeout_s, 0.001)
+            call.method, call.origin, call.path, content=content, timeout_s=timeout_s
         )
         self._emit(UpstreamAnswered(model.id, response.status_code, call.billable, self._clock() - started))
         return Reply(
@@ -136,14 +165,16 @@ class Driver:
             _retry_after(response),
         )
 
-    async def _pause(self, model: Model, seconds: float, deadline: float) -> None:
-        left = deadline - self._clock()
+    async def _pause(self, purchase: _Purchase, seconds: float, *, at_least: float = 0.0) -> None:
+        """Wait, but not past the deadline: there the task is looked at once more before it is given up."""
+        left = purchase.deadline - self._clock()
         if left <= 0:
+            model = purchase.model
             raise OutcomeUnknown(
                 f"Upstream accepted the task, but did not finish it within the {model.time_limit_s:g} s that "
                 f"'{model.id}' may take. It may have been charged, so it is not submitted again."
             )
-        await self._sleep(min(self._spread(seconds), left))
+        await self._sleep(min(max(self._spread(seconds), at_least), left))
 
     def _spread(self, seconds: float) -> float:
         return seconds * (1 + self._jitter * (2 * self._random() - 1))

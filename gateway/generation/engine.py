@@ -11,7 +11,15 @@ from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
 from gateway.generation.pictures import Picture
 from gateway.generation.plan import Part, Plan
-from gateway.telemetry.events import Emit, GenerationFinished
+from gateway.telemetry.events import (
+    Emit,
+    GenerationFinished,
+    PartFailed,
+    SurplusDropped,
+    fault_in,
+    outcome_of,
+)
+from gateway.telemetry.log import tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,7 @@ class Generations:
             task.exception()  # the client may have left: nobody else may ask for it
 
     async def _run(self, generation_id: str, plan: Plan, team: str, key_id: str) -> Outcome:
+        tag(generation_id=generation_id)
         started = self._clock()
         outcome: Outcome | None = None
         failure: BaseException | None = None
@@ -100,37 +109,53 @@ class Generations:
                     team=team,
                     key_id=key_id,
                     model=plan.model.id,
-                    outcome=_word(failure),
+                    outcome=outcome_of(failure),
                     asked=plan.n,
                     delivered=len(outcome.pictures) if outcome else 0,
                     cost_micro_usd=outcome.cost if outcome else None,
                     seconds=self._clock() - started,
-                    error=None if failure is None or isinstance(failure, GatewayError) else failure,
                 )
             )
         return outcome
 
     async def _make(self, plan: Plan) -> Outcome:
-        """Make all parts at once; those that succeed are delivered, if only one does."""
-        done = await asyncio.gather(*(self._buy(plan, part) for part in plan.parts), return_exceptions=True)
+        """Make all parts at once; those that succeed are delivered, if only one does.
+
+        Where none does, a failure that invites a retry gives way to one that does not: a retry repeats all parts,
+        and another one may have been charged.
+        """
+        done = await asyncio.gather(*(self._part(plan, part) for part in plan.parts))
         bought = [item for item in done if isinstance(item, _Bought)]
         if not bought:
-            raise next(item for item in done if isinstance(item, BaseException))
+            raise min((item for item in done if isinstance(item, GatewayError)), key=lambda e: e.should_retry is True)
         pictures = [picture for part in bought for picture in part.pictures]
         usages = [part.usage for part in bought if part.usage is not None]
         return Outcome(pictures, sum(usages, start=Usage()) if usages else None, _cost(plan, pictures))
 
+    async def _part(self, plan: Plan, part: Part) -> _Bought | GatewayError:
+        try:
+            return await self._buy(plan, part)
+        except Exception as error:  # noqa: BLE001  whatever it is, the other parts' pictures are paid for
+            self._emit(PartFailed(plan.model.id, outcome_of(error), fault_in(error)))
+            return error if isinstance(error, GatewayError) else _broken_down()
+
     async def _buy(self, plan: Plan, part: Part) -> _Bought:
         """Buy one part; more images than asked for are cut to what was asked."""
         result = await self._driver.run(plan.dialect, plan.model, part.payload)
+        surplus = len(result.images) - part.count
+        if surplus > 0:
+            self._emit(SurplusDropped(plan.model.id, surplus))
         pictures = await self._delivery.receive(result.images[: part.count], plan.encoding)
         return _Bought(pictures, result.usage)
 
 
-def _word(failure: BaseException | None) -> str:
-    if failure is None:
-        return "delivered"
-    return (failure.code or "error") if isinstance(failure, GatewayError) else "internal_error"
+def _broken_down() -> GatewayError:
+    """Make the answer to a fault of our own; SDKs repeat a 500 unless told otherwise, and this may be paid for."""
+    return GatewayError(
+        "The gateway failed while the picture was being made; the fault is logged under the generation id. It may have "
+        "been charged, so the request is not to be repeated automatically.",
+        should_retry=False,
+    )
 
 
 def _cost(plan: Plan, pictures: list[Picture]) -> int | None:

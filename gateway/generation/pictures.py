@@ -2,13 +2,14 @@
 
 import asyncio
 import io
-import warnings
+import struct
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import ImageOps
 
 from gateway.errors import UpstreamFailed
 from gateway.generation.plan import Encoding
@@ -17,8 +18,16 @@ Format = Literal["png", "jpeg", "webp", "gif"]
 
 EXTENSIONS: dict[Format, str] = {"png": "png", "jpeg": "jpg", "webp": "webp", "gif": "gif"}
 MEDIA_TYPES: dict[str, str] = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
-_FORMATS: dict[str | None, Format] = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp", "GIF": "gif"}
+# MPO is a JPEG that holds more than one picture, the first of which every viewer shows.
+_FORMATS: dict[str | None, Format] = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "GIF": "gif"}
 _DEFAULT_QUALITY = 95
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow finds bad files with
+
+Pillow.MAX_IMAGE_PIXELS = None  # `max_pixels` is the limit, and is checked before a pixel is decoded
+
+
+class NoPicture(UpstreamFailed):
+    """Upstream delivered bytes that are no whole picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,83 +45,123 @@ class Picture:
 class Pictures:
     """Looks at pictures and re-encodes them, off the event loop, `threads` at a time.
 
-    `max_pixels` bounds what is decoded: a few bytes can claim to be a picture of terabytes.
+    `max_pixels` bounds what is delivered: a few bytes can claim to be a picture of terabytes.
     """
 
     def __init__(self, *, threads: int, max_pixels: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pictures")
         self._max_pixels = max_pixels
 
-    def inspect(self, data: bytes, revised_prompt: str | None = None) -> Picture:
-        """Read a picture's header.
+    async def read(self, data: bytes, revised_prompt: str | None = None) -> Picture:
+        """Read a picture's header, and make sure that its end is there; what lies between is not decoded.
 
         Raises:
-            UpstreamFailed: the bytes are no picture.
+            NoPicture: the bytes are no picture, are cut off, or claim more pixels than `max_pixels`.
 
         """
-        try:
-            with _open(data) as image:
-                return Picture(data, _FORMATS[image.format], *image.size, _has_alpha(image), revised_prompt)
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-            raise UpstreamFailed(
-                "Upstream delivered bytes that are no picture. It may have been charged all the same; the request is "
-                "not sent again."
-            ) from error
+        picture = self._inspect(data, revised_prompt)
+        if not _has_end(picture):
+            await self._in_a_thread(_decode, data)  # rather deliver an odd file than lose one that opens
+        return picture
 
     async def encode(self, picture: Picture, encoding: Encoding) -> Picture:
         """Give a picture the encoding that was asked for; unchanged where it has it already.
 
+        Of an animation the first frame is taken. A colour profile is kept, a rotation that was only noted in the
+        metadata is carried out, and where transparency must go it goes onto white.
+
         Raises:
-            UpstreamFailed: the picture is broken, or too large to decode.
+            NoPicture: the picture is broken.
 
         """
-        same_format = encoding.format in {None, picture.format}
-        if same_format and encoding.compression is None:
+        wanted = encoding.format or picture.format
+        if wanted == picture.format and encoding.compression is None:
             return picture
-        if picture.width * picture.height > self._max_pixels:
-            raise UpstreamFailed(
-                f"The picture has {picture.width}x{picture.height} pixels, too many to be re-encoded as "
-                f"{encoding.format}. Ask without 'output_format' to get it as it is."
-            )
-        loop = asyncio.get_running_loop()
-        try:
-            data = await loop.run_in_executor(self._pool, _encode, picture.data, encoding)
-        except (OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
-            raise UpstreamFailed("Upstream delivered a broken picture that cannot be re-encoded.") from error
-        return self.inspect(data, picture.revised_prompt)
+        data = await self._in_a_thread(_encode, picture.data, wanted, encoding.compression)
+        return self._inspect(data, picture.revised_prompt)
 
     def close(self) -> None:
         """Let the threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _inspect(self, data: bytes, revised_prompt: str | None) -> Picture:
+        try:
+            with _open(data) as image:
+                kind, (width, height), has_alpha = _FORMATS[image.format], image.size, _has_alpha(image)
+        except _BROKEN as error:
+            raise _no_picture("bytes that are no picture") from error
+        if width * height > self._max_pixels:
+            raise _no_picture(f"a picture of {width}x{height} pixels; at most {self._max_pixels} are taken")
+        return Picture(data, kind, width, height, has_alpha, revised_prompt)
+
+    async def _in_a_thread(self, work: Any, *args: Any) -> Any:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+        except _BROKEN as error:
+            raise _no_picture("a broken or cut-off picture") from error
+
+
+def _no_picture(what: str) -> NoPicture:
+    return NoPicture(f"Upstream delivered {what}. It may have been charged all the same; it is not asked for again.")
+
 
 def _open(data: bytes) -> Pillow.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # max_pixels is our own limit
-        return Pillow.open(io.BytesIO(data), formats=["PNG", "JPEG", "WEBP", "GIF"])
+    return Pillow.open(io.BytesIO(data), formats=["PNG", "JPEG", "WEBP", "GIF"])
+
+
+def _has_end(picture: Picture) -> bool:
+    """Tell whether the format's last bytes are there; a "no" may be mistaken, and decoding then settles it."""
+    data = picture.data
+    match picture.format:
+        case "png":
+            return b"IEND\xaeB`\x82" in data[-4096:]
+        case "jpeg":
+            return data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")  # the end of image behind the last start of scan
+        case "webp":
+            return len(data) >= 8 + int.from_bytes(data[4:8], "little")
+        case "gif":
+            return data.endswith(b";")
 
 
 def _has_alpha(image: Pillow.Image) -> bool:
     return image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info
 
 
-def _encode(data: bytes, encoding: Encoding) -> bytes:
+def _decode(data: bytes) -> None:
+    with _open(data) as image:
+        image.load()
+
+
+def _encode(data: bytes, wanted: Format, compression: int | None) -> bytes:
+    quality = _DEFAULT_QUALITY if compression is None else compression
+    options: dict[str, Any] = {
+        "png": {"compress_level": 6},
+        "jpeg": {"quality": quality},
+        "webp": {"quality": quality, "method": 4},
+    }[wanted]
     out = io.BytesIO()
     with _open(data) as image:
-        profile = {"icc_profile": image.info["icc_profile"]} if "icc_profile" in image.info else {}
-        if encoding.format == "png":
-            image.save(out, "PNG", compress_level=6, **profile)
-        elif encoding.format == "webp":
-            quality = _DEFAULT_QUALITY if encoding.compression is None else encoding.compression
-            _plain(image, keep_alpha=True).save(out, "WEBP", quality=quality, method=4, **profile)
-        else:
-            quality = _DEFAULT_QUALITY if encoding.compression is None else encoding.compression
-            _plain(image, keep_alpha=False).save(out, "JPEG", quality=quality, **profile)
+        profile: bytes = image.info.get("icc_profile") or b""
+        if profile[16:20] == b"RGB ":  # one for ink or grey says nothing about the colours that are written here
+            options["icc_profile"] = profile
+        plain = _plain(_upright(image), keep_alpha=wanted != "jpeg")
+        plain.info = {}  # transparency has become a channel, and a comment may quote the prompt
+        plain.save(out, wanted, **options)
     return out.getvalue()
+
+
+def _upright(image: Pillow.Image) -> Pillow.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except _BROKEN:
+        return image  # its metadata are broken, the picture is not
 
 
 def _plain(image: Pillow.Image, *, keep_alpha: bool) -> Pillow.Image:
     """Bring any mode to RGB or RGBA; where alpha must go, onto white."""
+    if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip instead of scaling them
+        image = image.convert("I").point(lambda level: level * (1 / 256)).convert("L")
     if not _has_alpha(image):
         return image.convert("RGB")
     rgba = image.convert("RGBA")

@@ -11,7 +11,7 @@ from gateway.catalog import Catalog, CatalogError, Model
 from gateway.dialects import DIALECTS, readers
 from gateway.dialects.ask import Ask
 from gateway.dialects.base import Dialect, Draft
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, NotFound
 
 _PIXEL = "iVBORw0KGgo="  # enough of a PNG for a dry run
 
@@ -68,10 +68,11 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over what makes the picture: every part's first call, the encoding, the row's version."""
+        calls = [next(self.dialect.submit(self.model, part.payload)) for part in self.parts]
         canonical = [
             self.model.id,
             self.model.version,
-            [(part.payload, part.count) for part in self.parts],
+            [(call, part.count) for call, part in zip(calls, self.parts, strict=True)],
             (self.encoding.format, self.encoding.compression),
         ]
         return hashlib.sha256(msgspec.json.encode(canonical, order="deterministic")).hexdigest()
@@ -81,7 +82,7 @@ class Planner:
     """Makes plans for the models of a catalogue.
 
     Raises:
-        CatalogError: a row and its dialect do not fit together.
+        CatalogError: a row and its dialect do not fit together, or the default model is none.
 
     """
 
@@ -91,7 +92,10 @@ class Planner:
         self._strict_params = strict_params
         for model in catalog.models:
             _rehearse(model)
-        catalog.resolve(default_model)
+        try:
+            catalog.resolve(default_model)
+        except NotFound as error:
+            raise CatalogError(f"images.default_model: {error}") from None
 
     def plan(self, fields: Mapping[str, Any]) -> Plan:
         """Translate a request.
@@ -128,7 +132,7 @@ class Planner:
 def _rehearse(model: Model) -> None:
     if model.dialect not in DIALECTS:
         raise CatalogError(f"{model.id}: unknown dialect '{model.dialect}'; there are {readers.join(list(DIALECTS))}.")
-    fields: dict[str, Any] = {"prompt": "a dry run"}
+    fields: dict[str, Any] = {"prompt": "?"}
     if model.reference.use == "needs":
         fields["image"] = _PIXEL
     DIALECTS[model.dialect].draft(Ask(model, fields))
@@ -174,6 +178,7 @@ def _encoding(ask: Ask) -> Encoding:
 
 
 def _response_format(ask: Ask) -> Literal["url", "b64_json"]:
-    """Take the explicit wish; else what OpenAI's models of that name deliver."""
+    """Take the explicit wish; else what clients expect of the name, be it the model's or the one they asked for."""
     explicit: Literal["url", "b64_json"] | None = ask.field("response_format")
-    return explicit or ("url" if ask.model.id.startswith("dall-e") else "b64_json")
+    names = (ask.model.id, ask.peek("model") or "")
+    return explicit or ("url" if any(name.casefold().startswith("dall-e") for name in names) else "b64_json")

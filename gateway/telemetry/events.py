@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.errors import GatewayError
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -25,7 +27,7 @@ class RequestFinished(Event):
 
 @dataclass(frozen=True, slots=True)
 class GenerationFinished(Event):
-    """A generation ended; `outcome` is "delivered" or an error code, `error` a fault of our own."""
+    """A generation ended; `outcome` is "delivered" or an error code."""
 
     generation_id: str
     team: str
@@ -36,7 +38,23 @@ class GenerationFinished(Event):
     delivered: int
     cost_micro_usd: int | None
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartFailed(Event):
+    """One upstream call of a generation brought nothing; `outcome` is an error code, `error` a fault of our own."""
+
+    model: str
+    outcome: str
     error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SurplusDropped(Event):
+    """Upstream delivered, and most likely charged, `images` more than were asked for."""
+
+    model: str
+    images: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +94,41 @@ class PollFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class DownloadRetried(Event):
-    """A picture could not be fetched yet."""
+    """A picture could not be fetched yet; `status` where the reason is "status"."""
 
     reason: str
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadFinished(Event):
-    """A picture was fetched ("ok"), or given up for the reason named."""
+    """A picture was fetched ("ok"), or given up for the reason named; `status` where that is "status"."""
 
     reason: str
     seconds: float
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLost(Event):
+    """A picture that upstream had made could not be delivered; `error` is a fault of our own."""
+
+    outcome: str
+    error: BaseException | None = None
 
 
 Emit = Callable[[Event], None]
+
+
+def outcome_of(error: BaseException | None) -> str:
+    """Name how something ended, in a word from a closed set."""
+    if error is None:
+        return "delivered"
+    if isinstance(error, GatewayError):
+        return error.code or "error"
+    return "internal_error" if isinstance(error, Exception) else "cancelled"
+
+
+def fault_in(error: BaseException | None) -> Exception | None:
+    """Tell a fault of our own, worth a traceback, from an answer that a client is meant to get."""
+    return error if isinstance(error, Exception) and not isinstance(error, GatewayError) else None

@@ -2,81 +2,123 @@
 
 import logging
 import sys
+import traceback
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 from gateway.telemetry.events import (
     DownloadFinished,
     DownloadRetried,
     Event,
     GenerationFinished,
+    PartFailed,
+    PictureLost,
     PollFailed,
     RequestFinished,
+    SurplusDropped,
+    UpstreamAnswered,
     UpstreamRetried,
     UpstreamUnanswered,
 )
 
 _EVENTS: dict[type[Event], tuple[int, str]] = {
     DownloadRetried: (logging.WARNING, "download.retried"),
+    PartFailed: (logging.WARNING, "part.failed"),
+    PictureLost: (logging.ERROR, "picture.lost"),
     PollFailed: (logging.WARNING, "poll.failed"),
+    SurplusDropped: (logging.WARNING, "surplus.dropped"),
+    UpstreamAnswered: (logging.DEBUG, "upstream.answered"),
     UpstreamRetried: (logging.WARNING, "upstream.retried"),
     UpstreamUnanswered: (logging.ERROR, "upstream.unanswered"),
 }
+_ALARMING = {"upstream_auth", "upstream_quota"}
 
 
 def configure(*, level: str, format: str) -> None:  # noqa: A002  the setting's own name
     """Set up the process's logs on standard error; `format` is json, pretty, or auto (pretty on a terminal)."""
     pretty = format == "pretty" or (format == "auto" and sys.stderr.isatty())
-    shared: list[Any] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        _describe_exception,
     ]
-    render = (
-        [structlog.dev.ConsoleRenderer()]
-        if pretty
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    )
+    render = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
     structlog.configure(
-        processors=[*shared, *render],
+        processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    foreign = structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_strip_meta, *render])
+    strip_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    foreign = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, _first_line], processors=[strip_meta, render]
+    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(foreign)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)  # httpx names URLs at INFO
+    logging.captureWarnings(capture=True)
 
 
-_strip_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+def tag(**facts: str) -> None:
+    """Add facts to all that the present task will log."""
+    structlog.contextvars.bind_contextvars(**facts)
+
+
+def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Tell an exception's types and places, but not its words, which may quote the prompt, a key or a URL."""
+    info = event.pop("exc_info", None)
+    error = info[1] if isinstance(info, tuple) else sys.exception() if info is True else info
+    lines: list[str] = []
+    while isinstance(error, BaseException):
+        reason = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+        lines.append(f"{type(error).__module__}.{type(error).__qualname__}{reason}")
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            lines.append(f"  {frame.f_code.co_filename}:{line} in {frame.f_code.co_qualname}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if lines:
+        event["exception"] = "\n".join(lines)
+    return event
+
+
+def _first_line(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Cut what a library says to its first line; asyncio puts the words of exceptions on the next ones."""
+    event["event"] = str(event["event"]).partition("\n")[0]
+    return event
 
 
 class LogListener:
-    """Writes events down as log lines."""
+    """Writes events down as log lines. A line that cannot be written is lost: no picture may be lost with it."""
 
     def __init__(self, logger: Any = None) -> None:
         self._log = logger or structlog.get_logger()
 
     def __call__(self, event: Event) -> None:
         """Log an event, if it is one that is logged."""
+        with suppress(OSError, ValueError):  # a full disk, a closed stream
+            self._write(event)
+
+    def _write(self, event: Event) -> None:
         if isinstance(event, RequestFinished):
             self._request(event)
         elif isinstance(event, GenerationFinished):
             self._generation(event)
         elif isinstance(event, DownloadFinished):
             if event.reason != "ok":
-                self._log.error("download.failed", reason=event.reason, ms=_ms(event.seconds))
+                self._log.error("download.failed", reason=event.reason, status=event.status, ms=_ms(event.seconds))
         elif type(event) in _EVENTS:
             level, name = _EVENTS[type(event)]
-            self._log.log(level, name, **asdict(event))
+            facts = asdict(event)
+            error = facts.pop("error", None)
+            self._log.log(logging.ERROR if error else level, name, **facts, exc_info=error)
 
     def _request(self, event: RequestFinished) -> None:
-        level = logging.ERROR if event.status >= 500 else logging.INFO
         self._log.log(
-            level,
+            logging.ERROR if event.status >= 500 else logging.INFO,
             "request.finished",
             request_id=event.request_id,
             method=event.method,
@@ -84,13 +126,13 @@ class LogListener:
             status=event.status,
             ms=_ms(event.seconds),
             **event.facts,
-            **({"exc_info": event.error} if event.error else {}),
+            exc_info=event.error,
         )
 
     def _generation(self, event: GenerationFinished) -> None:
         level = logging.INFO if event.outcome == "delivered" else logging.WARNING
         self._log.log(
-            logging.ERROR if event.error or event.outcome in {"upstream_auth", "upstream_quota"} else level,
+            logging.ERROR if event.outcome in _ALARMING else level,
             "generation.finished",
             generation_id=event.generation_id,
             team=event.team,
@@ -101,7 +143,6 @@ class LogListener:
             delivered=event.delivered,
             cost_usd=None if event.cost_micro_usd is None else event.cost_micro_usd / 1_000_000,
             ms=_ms(event.seconds),
-            **({"exc_info": event.error} if event.error else {}),
         )
 
 

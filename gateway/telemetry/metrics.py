@@ -10,14 +10,18 @@ from gateway.telemetry.events import (
     DownloadFinished,
     Event,
     GenerationFinished,
+    PartFailed,
+    PictureLost,
     PollFailed,
     RequestFinished,
+    SurplusDropped,
     UpstreamAnswered,
     UpstreamRetried,
     UpstreamUnanswered,
 )
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+_REJECTIONS = ("upstream_auth", "upstream_quota")
 
 
 class Metrics:
@@ -61,18 +65,32 @@ class Metrics:
         self._downloads = Counter(
             "gateway_downloads_total", "Pictures fetched (ok) or given up, by reason.", ["reason"], registry=registry
         )
+        self._lost = Counter(
+            "gateway_pictures_lost_total",
+            "Pictures that upstream made, but that could not be delivered.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._surplus = Counter(
+            "gateway_surplus_images_total", "Images made beyond what was asked for.", ["model"], registry=registry
+        )
         self._rejections = Counter(
             "gateway_upstream_key_rejections_total",
-            "Generations that failed because upstream refuses our own key or account: alert on any.",
+            "Upstream calls that failed because upstream refuses our own key or account: alert on any.",
             ["code"],
             registry=registry,
         )
+        for code in _REJECTIONS:
+            self._rejections.labels(code)  # an increase from nothing would go unseen
         Gauge("gateway_build_info", "1, labelled with the version.", ["version"], registry=registry).labels(
             __version__
         ).set(1)
         self._observers: dict[type[Event], Callable[..., None]] = {
             RequestFinished: self._on_request,
             GenerationFinished: self._on_generation,
+            PartFailed: self._on_failed_part,
+            PictureLost: lambda e: self._lost.labels(e.outcome).inc(),
+            SurplusDropped: lambda e: self._surplus.labels(e.model).inc(e.images),
             UpstreamAnswered: self._on_answer,
             UpstreamUnanswered: lambda e: self._unanswered.labels(e.model, e.verdict, e.reason).inc(),
             UpstreamRetried: lambda e: self._retries.labels(e.model).inc(),
@@ -98,7 +116,9 @@ class Metrics:
         self._generations.labels(event.model, event.outcome).inc()
         self._images.labels(event.model).inc(event.delivered)
         self._cost.labels(event.model).inc((event.cost_micro_usd or 0) / 1_000_000)
-        if event.outcome in {"upstream_auth", "upstream_quota"}:
+
+    def _on_failed_part(self, event: PartFailed) -> None:
+        if event.outcome in _REJECTIONS:
             self._rejections.labels(event.outcome).inc()
 
     def _on_answer(self, event: UpstreamAnswered) -> None:

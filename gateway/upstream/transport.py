@@ -36,6 +36,7 @@ _FAILURES: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (aiohttp.ClientPayloadError, httpx.RemoteProtocolError),
     (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
     (HttpProcessingError, httpx.RemoteProtocolError),
+    (aiohttp.InvalidURL, httpx.LocalProtocolError),
     (aiohttp.ClientError, httpx.ReadError),
     (OSError, httpx.ReadError),
     (ValueError, httpx.LocalProtocolError),  # a host or header that cannot be spelled
@@ -145,7 +146,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             response.status,
             headers=response.raw_headers,
             stream=_ResponseBody(response, timeouts.get("read"), self._slots.release),
-            extensions={"http_version": b"HTTP/1.1"},
         )
 
     async def aclose(self) -> None:

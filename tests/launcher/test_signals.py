@@ -1,6 +1,7 @@
 """Signals: an interruption at first, then a count; waits end early, and nothing is missed."""
 
 import os
+import select
 import signal
 
 import pytest
@@ -35,6 +36,7 @@ def test_a_signal_that_came_before_the_wait_ends_it(signals):
 
     assert signals.stops == 1
     assert not signals.hurry
+    assert select.select([signals._pipe[0]], [], [], 0)[0] == []  # or no later wait would wait
 
 
 def test_a_childs_death_ends_the_wait(signals):

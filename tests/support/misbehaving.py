@@ -46,6 +46,8 @@ class Connection:
         return self._server.requests[-1]
 
     async def send(self, data: bytes) -> None:
+        if self._writer.is_closing():  # uvloop would raise a RuntimeError
+            raise ConnectionResetError
         self._writer.write(data)
         await self._writer.drain()
 
@@ -81,7 +83,7 @@ class MisbehavingServer:
     async def wait_for(self, condition: Callable[["MisbehavingServer"], bool]) -> None:
         """Wait until `condition` holds."""
         async with asyncio.timeout(10):
-            while not condition(self):
+            while not condition(self):  # noqa: ASYNC110  many parts change what it looks at
                 await asyncio.sleep(0.001)
 
     @property

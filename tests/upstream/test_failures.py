@@ -20,7 +20,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 @pytest.fixture(scope="module", params=[False, True], ids=["asyncio", "uvloop"])
 def anyio_backend(request):
-    """Failures must mean the same on both event loops: the product runs on uvloop."""
+    """Run on both event loops: the product runs on uvloop, and failures come out of the loop."""
     return "asyncio", {"use_uvloop": request.param}
 
 

@@ -10,7 +10,7 @@ from tests.support import misbehaving as m
 
 @pytest.fixture(scope="module", params=[False, True], ids=["asyncio", "uvloop"])
 def anyio_backend(request):
-    """The transport must behave the same on both event loops: the product runs on uvloop."""
+    """Run on both event loops: the product runs on uvloop, and failures come out of the loop."""
     return "asyncio", {"use_uvloop": request.param}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.errors import (
+    DeadlineExceeded,
     Forbidden,
     GatewayError,
     InvalidRequest,
@@ -82,6 +83,11 @@ FAILURES: tuple[Failure, ...] = (
         "A paid call went out and its answer was lost. It may have been charged and is not re-sent.",
     ),
     _unavailable("upstream_unavailable", "Upstream could not be reached or was too busy; nothing was bought."),
+    _unavailable("model_unavailable", "The model keeps failing upstream and is left alone for a moment."),
+    _unavailable("server_overloaded", "This worker has too many calls in flight and in its queue."),
     _unavailable("redis_unavailable", "The gateway's store does not answer; nothing was bought."),
     _unavailable("draining", "This worker is shutting down; nothing was bought."),
+    _of(DeadlineExceeded)(
+        "timeout", "The image is still being made, but the request has waited as long as it may. Send it again."
+    ),
 )

@@ -37,7 +37,7 @@ def render(document: Schema) -> str:
             f"<h2 id=start>Start</h2><pre><code>{escape(_EXAMPLE)}</code></pre>",
             "".join(_tag(tag["name"], document) for tag in document["tags"]),
             _models(document["x-gateway-models"]),
-            _errors(document["x-gateway-errors"]),
+            _errors(document),
             "</main><footer><a href=openapi.json>openapi.json</a> holds all of this for programs.</footer>",
         ]
     )
@@ -147,25 +147,16 @@ def _failures(responses: Schema) -> str:
 def _models(rows: Iterable[Schema]) -> str:
     table = [
         (
-            _code(row["id"]),
+            _code(row["id"]) + "".join(f"<small>{_code(alias)}</small>" for alias in row["aliases"]),
             escape(row["sizes"]),
             str(row["native_n"]),
             escape(row["reference_image"]),
-            f"<span class=chips>{' '.join(map(_code, row['parameters']))}</span>",
             escape(row["price"]),
-            f"<span class=chips>{' '.join(map(_code, row['aliases']))}</span>",
+            ", ".join(map(_code, row["parameters"])),
         )
         for row in rows
     ]
-    head = (
-        "Model",
-        "Sizes",
-        "Images per call",
-        "Reference image",
-        "Own parameters",
-        "Price per image",
-        "Also known as",
-    )
+    head = ("Model, aliases", "Sizes", "Images per call", "Reference image", "Price per image", "Own parameters")
     note = (
         "More images than fit in one call are made by parallel calls. A tilde marks a price that was not seen on "
         "Aihubmix's own pages."
@@ -173,7 +164,7 @@ def _models(rows: Iterable[Schema]) -> str:
     return f"<h2 id=table-of-models>Table of models</h2><p>{note}</p>{_table(head, table)}"
 
 
-def _errors(rows: Iterable[Schema]) -> str:
+def _errors(document: Schema) -> str:
     retry = {True: "<code>true</code>", False: "<code>false</code>", None: ""}
     table = [
         (
@@ -183,11 +174,17 @@ def _errors(rows: Iterable[Schema]) -> str:
             retry[row["should_retry"]],
             _prose(row["when"]),
         )
-        for row in rows
+        for row in document["x-gateway-errors"]
     ]
     head = ("Status", "Code", "Type", "x-should-retry", "When")
     form = '{"error": {"message": "...", "type": "...", "param": null, "code": "..."}}'
-    return f"<h2 id=errors>Errors</h2><pre><code>{escape(form)}</code></pre>{_table(head, table)}"
+    headers = document["components"]["headers"]
+    advice = ("retry-after", "retry-after-ms", "x-should-retry")
+    told = [(_code(name), _prose(headers[name]["description"])) for name in advice]
+    return (
+        f"<h2 id=errors>Errors</h2><pre><code>{escape(form)}</code></pre>{_table(head, table)}"
+        f"<h3>Their headers</h3>{_table(('Header', 'Meaning'), told)}"
+    )
 
 
 def _field(name: str, field: Schema, note: str = "") -> tuple[str, str, str]:

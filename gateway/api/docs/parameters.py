@@ -57,8 +57,8 @@ OPENAI: dict[str, Schema] = {
     "style": _choice("dall-e-3 only.", "vivid", "natural"),
     "stream": _flag("Leave it out: there is no streaming yet, the answer is one JSON document."),
     "partial_images": _integer(0, 3, "Leave it out: it belongs to streaming."),
-    "user": _text("Your end user; passed on to models that take it, else unused.", maxLength=512),
-    "safety_identifier": _text("Accepted, as SDKs send it; unused.", maxLength=512),
+    "user": _text("Your end user; for the models that take it.", maxLength=512),
+    "safety_identifier": _text("Accepted, as SDKs send it; no model takes it.", maxLength=512),
 }  # fmt: skip
 """As `gateway.dialects.ask` reads them."""
 

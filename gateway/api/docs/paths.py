@@ -65,7 +65,7 @@ def _images() -> dict[str, Schema]:
 
 def _models() -> dict[str, Schema]:
     listing = _get(
-        "Models", "listModels", "List the models", _ok("The models that your key may use.", _json("ModelList")),
+        "Models", "listModels", "List the models", _ok("OpenAI's list object.", _json("ModelList")),
         _coded(None, "invalid_api_key", "internal_error", "redis_unavailable"),
     )  # fmt: skip
     showing = _get(

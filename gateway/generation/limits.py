@@ -1,0 +1,106 @@
+"""What bounds the work in flight: slots per model and worker, a bounded queue before them, a circuit per model."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from gateway.catalog import Model
+from gateway.errors import GatewayError, OutcomeUnknown, Unavailable, UpstreamFailed
+
+
+class Slots:
+    """Lets a worker make `max_in_flight` upstream calls at once, and as many of one model as its row allows.
+
+    A task holds its slot until its pictures are there. At most `max_queued` calls wait for a slot.
+    """
+
+    def __init__(self, *, max_in_flight: int, max_queued: int) -> None:
+        self._capacity = max_in_flight + max_queued
+        self._taken = 0
+        self._worker = asyncio.Semaphore(max_in_flight)
+        self._models: dict[str, asyncio.Semaphore] = {}
+
+    @contextmanager
+    def place(self, calls: int) -> Iterator[None]:
+        """Take room for so many calls, in flight or in the queue.
+
+        Raises:
+            Unavailable: the queue is full.
+
+        """
+        if self._taken + calls > self._capacity:
+            raise Unavailable(
+                f"This worker has {self._taken} calls in flight and in its queue, and takes no more at the moment. "
+                "Nothing was bought. Try again.",
+                code="server_overloaded",
+                retry_after=2.0,
+            )
+        self._taken += calls
+        try:
+            yield
+        finally:
+            self._taken -= calls
+
+    @asynccontextmanager
+    async def slot(self, model: Model) -> AsyncIterator[None]:
+        """Wait for a slot, the model's first, so that a busy model does not hold up the others."""
+        if model.max_in_flight:
+            limit = self._models.setdefault(model.id, asyncio.Semaphore(model.max_in_flight))
+            async with limit, self._worker:
+                yield
+        else:
+            async with self._worker:
+                yield
+
+
+class Circuits:
+    """Refuses a model at once after `failures` failures in a row, for `open_s` seconds; then one call may probe it.
+
+    `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, *, failures: int, open_s: float, clock: Callable[[], float]) -> None:
+        self._failures = failures
+        self._open_s = open_s
+        self._clock = clock
+        self._in_a_row: dict[str, int] = {}
+        self._closed_until: dict[str, float] = {}
+
+    @contextmanager
+    def through(self, model: Model) -> Iterator[None]:
+        """Pass a call through, and learn from how it ends.
+
+        Raises:
+            Unavailable: the model keeps failing.
+
+        """
+        self._check(model)
+        try:
+            yield
+        except GatewayError as error:
+            self._learn(model, failed=isinstance(error, UpstreamFailed | OutcomeUnknown | Unavailable))
+            raise
+        else:
+            self._learn(model, failed=False)
+
+    def is_open(self, model: Model) -> bool:
+        """Tell whether the model is refused at the moment."""
+        return self._in_a_row.get(model.id, 0) >= self._failures
+
+    def _check(self, model: Model) -> None:
+        if not self.is_open(model):
+            return
+        left = self._closed_until[model.id] - self._clock()
+        if left > 0:
+            raise Unavailable(
+                f"The model '{model.id}' keeps failing upstream and is left alone for a moment. Nothing was bought. "
+                "Try again, or use another model.",
+                code="model_unavailable",
+                retry_after=left,
+            )
+        self._closed_until[model.id] = self._clock() + self._open_s  # the others wait for this one's outcome
+
+    def _learn(self, model: Model, *, failed: bool) -> None:
+        self._in_a_row[model.id] = self._in_a_row.get(model.id, 0) + 1 if failed else 0
+        if self.is_open(model):
+            self._closed_until[model.id] = self._clock() + self._open_s

@@ -1,0 +1,58 @@
+import msgspec
+import pytest
+
+from gateway.api.docs.openapi import describe
+from gateway.api.docs.wording import HEADERS
+from gateway.catalog import load_catalog
+from gateway.settings import shipped
+
+DOCUMENT = describe(load_catalog(shipped("models.toml")))
+FRAMEWORKS_OWN = {"date", "server", "content-type", "content-length", "cache-control", "x-content-type-options"}
+
+
+def test_every_field_of_every_schema_is_described():
+    schemas = DOCUMENT["components"]["schemas"]
+    bare = [
+        f"{name}.{field}"
+        for name, schema in schemas.items()
+        if name != "Error"
+        for field, told in schema["properties"].items()
+        if not told.get("description")
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"prompt": "a cat", "model": "V3", "size": "1792x1024", "style": "vivid", "response_format": "url"}, "200"),
+        ({"prompt": "a cat", "n": 11}, "400"),
+        ({"prompt": "[[sandbox:http-401]]"}, "502"),
+    ],
+)
+def test_what_is_answered_is_what_is_described(gateway, key, body, status):
+    """Every key of the body and every header of ours stands in the document."""
+    with gateway.http(key) as client:
+        response = client.post("/v1/images/generations", json=body)
+    assert str(response.status_code) == status
+    described = DOCUMENT["paths"]["/v1/images/generations"]["post"]["responses"][status]
+    ours = {name for name in response.headers if not name.startswith("access-control-")} - FRAMEWORKS_OWN
+    assert ours <= set(described["headers"]) <= set(HEADERS)
+    assert_described(response.json(), described["content"]["application/json"]["schema"])
+
+
+def assert_described(value, schema):
+    """Check that an answer has no key beyond its schema, and lacks none that is required."""
+    if "$ref" in schema:
+        schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if isinstance(value, list):
+        for item in value:
+            assert_described(item, schema["items"])
+    if isinstance(value, dict):
+        assert set(schema.get("required", [])) <= set(value) <= set(schema["properties"])
+        for name, item in value.items():
+            assert_described(item, schema["properties"][name])
+
+
+def test_the_document_is_json():
+    assert msgspec.json.decode(msgspec.json.encode(DOCUMENT))["info"]["title"] == DOCUMENT["info"]["title"]

@@ -1,0 +1,122 @@
+"""From figures to what a person, or a program, reads; and whether the goals are met."""
+
+import os
+from collections.abc import Iterator
+
+import msgspec
+
+from tests.bench.load import LARGE, URL
+from tests.bench.measure import Cell, Store
+from tests.bench.memory import CLIENTS, Memory
+
+MOST_ADDED_MS = 2.0
+LEAST_SHARE_OF_ECHO = 1 / 8
+LEAST_LARGE_PER_SECOND = 100.0
+MOST_GROWTH = 3.0
+MOST_KEPT = 0.25
+
+_MB = 1e6
+
+
+class Goal(msgspec.Struct, frozen=True):
+    """A goal, the figure that was measured, and whether it is good enough."""
+
+    goal: str
+    measured: str
+    met: bool
+
+
+class Report(msgspec.Struct, frozen=True):
+    """All that one run found out. `load_average` is the machine's before the run, `peak_rss` in bytes."""
+
+    cpus: int
+    load_average: float
+    cells: list[Cell]
+    memory: Memory
+    peak_rss: int
+    stores: list[Store]
+    goals: list[Goal]
+
+
+def report(load_average: float, cells: list[Cell], memory: Memory, peak_rss: int, stores: list[Store]) -> Report:
+    """Judge the figures."""
+    return Report(os.cpu_count() or 1, load_average, cells, memory, peak_rss, stores, list(goals(cells, memory)))
+
+
+def goals(cells: list[Cell], memory: Memory) -> Iterator[Goal]:
+    """Compare the figures with what the gateway is meant to reach."""
+    by = {(cell.result, cell.connections, cell.subject): cell for cell in cells}
+    added = by[URL.name, 1, "gateway"].p50_ms - by[URL.name, 1, "upstream"].p50_ms
+    yield Goal(
+        f"1 connection, {URL.name}: at most {MOST_ADDED_MS:g} ms added at the median",
+        f"{added:.2f} ms",
+        added <= MOST_ADDED_MS,
+    )
+    share = by[URL.name, 32, "gateway"].per_second / by[URL.name, 32, "echo"].per_second
+    yield Goal(
+        f"32 connections, {URL.name}: at least 1/{1 / LEAST_SHARE_OF_ECHO:g} of the bare echo's rate",
+        f"1/{1 / share:.1f}",
+        share >= LEAST_SHARE_OF_ECHO,
+    )
+    rate = by[LARGE.name, 8, "gateway"].per_second
+    yield Goal(
+        f"8 connections, {LARGE.name}: at least {LEAST_LARGE_PER_SECOND:g} per second",
+        f"{rate:.0f}/s",
+        rate >= LEAST_LARGE_PER_SECOND,
+    )
+    growth = (memory.peak - memory.before) / memory.results
+    yield Goal(
+        f"{CLIENTS} results of 2.8 MB held at once: RSS grows by at most {MOST_GROWTH:g} times their bytes",
+        f"{growth:.2f} times",
+        growth <= MOST_GROWTH,
+    )
+    kept = (memory.after - memory.before) / memory.results
+    yield Goal(
+        f"and is given back after: at most {MOST_KEPT:g} times their bytes are kept",
+        f"{kept:.2f} times",
+        kept <= MOST_KEPT,
+    )
+
+
+def as_text(found: Report) -> str:
+    """Lay a report out in tables."""
+    return "\n".join(
+        [
+            f"{found.cpus} CPUs shared with the load; load average before: {found.load_average:.1f}",
+            "CPU time per request is what survives a noisy machine; the rest is worth comparing within one run.",
+            "",
+            f"{'result':<11} {'conns':>5}  {'subject':<9} {'req/s':>9} {'p50 ms':>9} {'p99 ms':>9} {'CPU ms/req':>11}",
+            *_rows(found.cells),
+            "",
+            *_memory(found),
+            "",
+            "Redis per uncached request, at one connection:",
+            *[_store(store) for store in found.stores],
+            "",
+            "Goals:",
+            *[f"  {'PASS' if goal.met else 'MISS'}  {goal.goal}: {goal.measured}" for goal in found.goals],
+        ]
+    )
+
+
+def _rows(cells: list[Cell]) -> Iterator[str]:
+    for cell in cells:
+        cpu = "-" if cell.cpu_ms is None else f"{cell.cpu_ms:.3f}"
+        yield (
+            f"{cell.result:<11} {cell.connections:>5}  {cell.subject:<9} {cell.per_second:>9.1f} "
+            f"{cell.p50_ms:>9.3f} {cell.p99_ms:>9.3f} {cpu:>11}"
+        )
+
+
+def _memory(found: Report) -> Iterator[str]:
+    memory = found.memory
+    yield f"RSS of the gateway's worker, with {CLIENTS} results, {memory.results / _MB:.0f} MB as PNG, held at once:"
+    yield (
+        f"  before {memory.before / _MB:.0f} MB, at most {memory.peak / _MB:.0f} MB, after {memory.after / _MB:.0f} MB;"
+        f" at most in the whole run {found.peak_rss / _MB:.0f} MB"
+    )
+
+
+def _store(store: Store) -> str:
+    commands = ", ".join(f"{name} {calls:g}" for name, calls in sorted(store.commands.items())) or "no command"
+    return f"  {store.result:<11} {store.server:<6} {store.round_trips:.2f} round trips: {commands}"

@@ -1,0 +1,122 @@
+import base64
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.api.docs.errors import FAILURES
+from gateway.api.docs.models import row
+from gateway.catalog import load_catalog
+from gateway.cli import gateway as command_line
+from gateway.sandbox.drills import in_prompt
+from gateway.settings import _OWN_NAMES, KINDS, load_settings, shipped, variables
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def blocks(language):
+    """Find the code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def table(first_column):
+    """Read the body of the table whose head begins so, as lines."""
+    after = README.partition(f"| {first_column} |")[2].partition("\n")[2]
+    lines = after.split("\n\n")[0].splitlines()
+    return lines[1:]
+
+
+def test_the_table_of_models_is_the_catalogue():
+    told = [row(model) for model in load_catalog(shipped("models.toml")).models]
+    assert table("Model") == [
+        f"| `{r['id']}` | `{r['path']}` | {r['sizes']} | {r['native_n']} | {r['reference_image']} | {r['price']} |"
+        for r in told
+    ]
+
+
+def test_the_table_of_errors_is_what_can_be_raised():
+    advice = {True: "`true`", False: "`false`", None: ""}
+    assert table("Status") == [
+        f"| {row.status} | `{row.type}` | `{row.code or 'null'}` | {advice[row.should_retry]} | {row.when} |"
+        for row in FAILURES
+    ]
+
+
+def defaults():
+    """Give each variable's default as one would write it; None where it is empty."""
+    settings = load_settings({})
+    for key in KINDS:
+        section, _, name = key.partition(".")
+        value = getattr(getattr(settings, section), name)
+        yield variables(key)[0], str(value).lower() if isinstance(value, bool) else str(value) if value else None
+
+
+def test_the_table_of_variables_tells_true_names_and_defaults():
+    known = dict(defaults())
+    for line in table("Variable"):
+        name, told, _ = (cell.strip(" `") for cell in line.strip("|").split("|"))
+        shown = None if told == "none" or told.startswith("as `") else told
+        assert known[name] == shown, line
+
+
+def test_every_variable_that_the_text_names_exists():
+    known = {name for key in KINDS for name in variables(key)} | {"GATEWAY_CONFIG"}
+    named = set(re.findall(r"\b(?:GATEWAY|AIHUBMIX)_[A-Z_]+[A-Z]|\bREDIS_URL", README))
+    assert named <= known
+    assert set(_OWN_NAMES.values()) - named == {"GATEWAY_ADMIN_KEY", "GATEWAY_MODELS"}
+
+
+def test_every_link_leads_to_a_file():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert "config/gateway.toml" in links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
+
+
+def test_every_make_target_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE))
+    assert {"run", "test", "help"} <= named <= targets
+
+
+def test_every_marker_of_the_sandbox_exists():
+    markers = re.findall(r"\[\[sandbox:.*?\]\]", README)
+    assert len(in_prompt(" ".join(markers))) == len(table("In the prompt")) > 0
+
+
+COMMANDS = re.findall(r"\bgateway ((?:keys|models|sandbox|serve)\b.*)$", "\n".join(blocks("sh")), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_one(command):
+    """With --help behind it, a command is read, options and all, but not run."""
+    result = CliRunner().invoke(command_line, [*command.split(), "--help"])
+    assert result.exit_code == 0, result.output
+
+
+def test_the_commands_are_found():
+    assert {command.split()[0] for command in COMMANDS} == {"keys", "sandbox", "serve"}
+
+
+@pytest.mark.parametrize("example", blocks("python"), ids=["start", "parameters", "reference"])
+def test_every_python_example_runs_and_tells_the_truth(example, gateway, key, tmp_path):
+    """What an example says that it prints, in the comment behind each print, is what it prints."""
+    (tmp_path / "cat.png").write_bytes(PIXEL)
+    example = example.replace("http://127.0.0.1:8080/v1", f"{gateway.url}/v1").replace("sk-gw-...", key)
+    done = subprocess.run(
+        [sys.executable, "-I", "-"],
+        input=example,
+        cwd=tmp_path,
+        env={"OPENAI_BASE_URL": f"{gateway.url}/v1", "OPENAI_API_KEY": key},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == re.findall(r"^print\(.*\)\s+# (.*?): ", example, re.MULTILINE)
