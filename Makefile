@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check lint format lock
+.PHONY: help run test bench check lint format lock
 
 BIN := .venv/bin
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
@@ -14,6 +14,9 @@ run: .venv/run.stamp ## Start the gateway and print a key for it; HOST=0.0.0.0 a
 
 test: .venv/dev.stamp ## Run the tests
 	$(BIN)/pytest -n auto
+
+bench: .venv/dev.stamp ## Measure what a request costs (needs nginx and wrk); ARGS=--json or ARGS=--profile
+	$(BIN)/python -m tests.bench $(ARGS)
 
 check: lint test ## Run all that CI runs
 

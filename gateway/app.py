@@ -17,7 +17,7 @@ from gateway.api.docs import docs_router
 from gateway.api.errors import handle
 from gateway.api.files import files_route
 from gateway.api.health import Readiness, health_router
-from gateway.api.images import generations_route
+from gateway.api.images import Waiting, generations_route
 from gateway.api.models import models_router
 from gateway.api.origin import PublicOrigin
 from gateway.catalog import load_catalog
@@ -25,8 +25,10 @@ from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
 from gateway.generation.engine import Generations
 from gateway.generation.hosting import Hosting
+from gateway.generation.limits import Circuits, Slots
 from gateway.generation.pictures import Pictures
 from gateway.generation.plan import Planner
+from gateway.generation.unclaimed import Unclaimed
 from gateway.settings import Settings, shipped
 from gateway.store.blobs import Blobs
 from gateway.store.connection import connect
@@ -77,7 +79,13 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     app = Litestar(
         route_handlers=[
             generations_route(
-                keys=keys, planner=planner, generations=generations, hosting=hosting, origin=origin, clock=time.time
+                keys=keys,
+                planner=planner,
+                generations=generations,
+                hosting=hosting,
+                origin=origin,
+                waiting=Waiting(settings.server.request_timeout_s, settings.server.stream_keepalive_s),
+                clock=time.time,
             ),
             models_router(keys=keys, catalog=catalog),
             files_route(hosting=hosting),
@@ -162,7 +170,16 @@ def _generations(
         clock=time.monotonic,
         emit=emit,
     )
-    return Generations(driver, delivery, clock=time.monotonic, emit=emit)
+    limits = settings.limits
+    return Generations(
+        driver,
+        delivery,
+        slots=Slots(max_in_flight=limits.max_in_flight, max_queued=limits.max_queued),
+        circuits=Circuits(failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic),
+        unclaimed=Unclaimed(kept_s=limits.unclaimed_s, size=limits.unclaimed, clock=time.monotonic),
+        clock=time.monotonic,
+        emit=emit,
+    )
 
 
 class _signer:  # noqa: N801  used as the function that it stands for

@@ -77,6 +77,8 @@ class Server(Section, frozen=True):
     public_url: OptionalUrl
     trusted_proxies: Texts
     max_body_bytes: Count
+    request_timeout_s: Seconds
+    stream_keepalive_s: Seconds
     shutdown_grace_s: Seconds
     admin_key: Secret
     signing_key: Secret
@@ -103,6 +105,15 @@ class Download(Section, frozen=True):
     proxy_hosts: Texts
     patience_s: Seconds
     backoff_s: Seconds
+
+
+class Limits(Section, frozen=True):
+    max_in_flight: Count
+    max_queued: Count
+    circuit_failures: Count
+    circuit_open_s: Seconds
+    unclaimed_s: Seconds
+    unclaimed: Count
 
 
 class Polling(Section, frozen=True):
@@ -152,6 +163,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: Server
     upstream: Upstream
     download: Download
+    limits: Limits
     polling: Polling
     redis: RedisServer
     blobs: BlobsServer

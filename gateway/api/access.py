@@ -7,7 +7,7 @@ from typing import Any
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.errors import envelope
+from gateway.api.errors import envelope_of, fault, headers_of
 from gateway.telemetry.events import Emit, RequestFinished
 
 _EXPOSED = (
@@ -96,10 +96,9 @@ class _Request:
 
     async def fail(self) -> None:
         """Answer where nothing else did."""
-        body = envelope(
-            "The gateway failed; the fault is logged under the request id.", "server_error", None, "internal_error"
-        )
-        await self._reply(500, [(b"content-type", b"application/json")], body)
+        error = fault()
+        headers = [(name.encode(), value.encode()) for name, value in headers_of(error).items()]
+        await self._reply(500, [(b"content-type", b"application/json"), *headers], envelope_of(error))
 
     async def _reply(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         length = [(b"content-length", str(len(body)).encode())] if status != 204 else []

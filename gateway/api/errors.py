@@ -22,6 +22,11 @@ def envelope(message: str, kind: str, param: str | None, code: str | None) -> by
     return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
+def envelope_of(error: GatewayError) -> bytes:
+    """Render the body of an error of ours."""
+    return envelope(error.message, error.type, error.param, error.code)
+
+
 def headers_of(error: GatewayError) -> dict[str, str]:
     """Tell SDKs whether and when to try again."""
     headers: dict[str, str] = {}
@@ -37,16 +42,22 @@ def headers_of(error: GatewayError) -> dict[str, str]:
 def respond(error: GatewayError) -> Response[bytes]:
     """Answer with an error of ours."""
     return Response(
-        envelope(error.message, error.type, error.param, error.code),
+        envelope_of(error),
         status_code=error.status,
         headers=headers_of(error),
         media_type=MediaType.JSON,
     )
 
 
+class ClientLeft(Exception):
+    """The client closed its connection; there is nobody to answer."""
+
+
 def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
     """Answer any exception that a handler, or the framework, lets through."""
     error = exception if isinstance(exception, GatewayError) else None
+    if isinstance(exception, ClientLeft):
+        return Response(b"", status_code=499)  # nginx's word for it; only the log will see it
     if isinstance(exception, UnicodeDecodeError):
         error = InvalidRequest("The body is not valid UTF-8.", code="invalid_json")
     if error is not None:
@@ -61,13 +72,12 @@ def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[by
             media_type=MediaType.JSON,
         )
     request.scope["state"]["error"] = exception
-    return Response(
-        envelope(
-            "The gateway failed; the fault is logged under the request id.", "server_error", None, "internal_error"
-        ),
-        status_code=500,
-        media_type=MediaType.JSON,
-    )
+    return respond(fault())
+
+
+def fault() -> GatewayError:
+    """Make the answer to a fault of our own; it invites no retry, for something may have been bought."""
+    return GatewayError("The gateway failed; the fault is logged under the request id.", should_retry=False)
 
 
 def not_found() -> NotFound:

@@ -2,18 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from litestar import Request
 
+from gateway.api.errors import ClientLeft
 from gateway.errors import DeadlineExceeded
-from gateway.generation.engine import Generation, Outcome
+from gateway.generation.engine import Generation, Generations, Outcome
 
 _MARGIN_S = 5.0
-
-
-class ClientLeft(Exception):
-    """The client closed its connection; there is nobody to answer."""
 
 
 def deadline_s(headers: Mapping[str, str], longest_s: float) -> float:
@@ -26,24 +23,28 @@ def deadline_s(headers: Mapping[str, str], longest_s: float) -> float:
 
 
 class Patience:
-    """Waits for one generation on behalf of one request.
+    """Waits for one generation on behalf of one request, `seconds` at most.
 
     Used as a context: leaving it without an outcome lets the generation go on, to be claimed by the retry.
     """
 
-    def __init__(self, request: Request[Any, Any, Any], generation: Generation, seconds: float) -> None:
-        self._generation = generation
+    def __init__(
+        self, generations: Generations, generation: Generation, request: Request[Any, Any, Any], seconds: float
+    ) -> None:
+        self.generation = generation
+        self._generations = generations
         self._left = asyncio.ensure_future(_left(request))
         self._timer = asyncio.ensure_future(asyncio.sleep(seconds))
+        self._has_outcome = False
 
-    async def __aenter__(self) -> "Patience":
-        self._generation.waiting += 1
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._generation.waiting -= 1
         self._left.cancel()
         self._timer.cancel()
+        if not self._has_outcome:
+            self._generations.leave(self.generation)
 
     async def outcome(self, within_s: float | None = None) -> Outcome | None:
         """Wait for the outcome, at most `within_s` seconds; None if that is not enough.
@@ -54,9 +55,10 @@ class Patience:
             ClientLeft: nobody waits any more.
 
         """
-        task = self._generation.task
+        task = self.generation.task
         await asyncio.wait({task, self._left, self._timer}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
+        if task.done() and not self._left.done():
+            self._has_outcome = True
             return task.result()
         if self._left.done():
             raise ClientLeft

@@ -1,41 +1,51 @@
 """`stream: true`: the picture as a server-sent event, with a sign of life while it is being made."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 
 from litestar.response import Stream
 
-from gateway.api.errors import envelope_of
-from gateway.api.patience import ClientLeft, Patience
+from gateway.api.errors import ClientLeft, envelope_of
+from gateway.api.patience import Patience
 from gateway.api.wire import completed_event
 from gateway.errors import GatewayError
 from gateway.generation.engine import Outcome
 from gateway.generation.plan import Plan
 
 _KEEP_ALIVE = b": the picture is being made\n\n"
-_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+MEDIA_TYPE = "text/event-stream"
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 async def events(
-    plan: Plan, patience: Patience, first: Outcome | None, *, created: int, keepalive_s: float
+    patience: Patience, held: AsyncExitStack, keepalive_s: float, clock: Callable[[], float]
 ) -> AsyncIterator[bytes]:
-    """Give a comment every `keepalive_s` seconds, then the one event, or an error event."""
-    outcome = first
+    """Give a comment every `keepalive_s` seconds, then the one event, or an error event.
+
+    `held` keeps the patience open until the stream ends. `clock` gives unix seconds.
+    """
+    outcome: Outcome | None = None
     try:
-        async with patience:
+        async with held:
             while outcome is None:
                 yield _KEEP_ALIVE
                 outcome = await patience.outcome(keepalive_s)
-        yield _event("image_generation.completed", completed_event(plan, outcome, created=created))
+        yield event_of(patience.generation.plan, outcome, int(clock()))
     except ClientLeft:
         return
     except GatewayError as error:
-        yield _event("error", b'{"type":"error",' + envelope_of(error)[1:])
+        yield _frame("error", b'{"type":"error",' + envelope_of(error)[1:])
+
+
+def event_of(plan: Plan, outcome: Outcome, created: int) -> bytes:
+    """Render the event that carries the picture."""
+    return _frame("image_generation.completed", completed_event(plan, outcome, created=created))
 
 
 def respond(content: AsyncIterator[bytes], headers: dict[str, str]) -> Stream:
-    """Answer with events."""
-    return Stream(content, media_type="text/event-stream", headers=_HEADERS | headers)
+    """Answer with events as they come; proxies are told not to hold them back."""
+    return Stream(content, media_type=MEDIA_TYPE, headers=HEADERS | headers)
 
 
-def _event(name: str, data: bytes) -> bytes:
+def _frame(name: str, data: bytes) -> bytes:
     return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"

@@ -78,8 +78,14 @@ class ImagesResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     size: str | None = None
 
 
-def respond(plan: Plan, outcome: Outcome, *, created: int, urls: list[str] | None) -> bytes:
-    """Render an outcome; `urls` in place of the bytes where they were asked for. `created` is in unix seconds."""
+_THREE_SIZES = {"1024x1024", "1024x1536", "1536x1024"}
+
+
+def respond(plan: Plan, outcome: Outcome, *, created: int, urls: list[str] | None, any_size: bool = True) -> bytes:
+    """Render an outcome; `urls` in place of the bytes where they were asked for. `created` is in unix seconds.
+
+    Without `any_size` a size that old clients do not know is left out, for their strict models refuse it.
+    """
     items = [
         ImageItem(
             url=urls[index] if urls else None,
@@ -89,17 +95,50 @@ def respond(plan: Plan, outcome: Outcome, *, created: int, urls: list[str] | Non
         for index, picture in enumerate(outcome.pictures)
     ]
     first = outcome.pictures[0]
+    size = f"{first.width}x{first.height}"
     return msgspec.json.encode(
         ImagesResponse(
             created=created,
             data=items,
             usage=_usage(outcome.usage or Usage()),
-            background="transparent" if plan.wants_transparency and first.has_alpha else "opaque",
+            background=_background(plan, first),
             output_format=first.format,
             quality=plan.quality,
-            size=f"{first.width}x{first.height}",
+            size=size if any_size or size in _THREE_SIZES else None,
         )
     )
+
+
+class CompletedEvent(msgspec.Struct, frozen=True, tag="image_generation.completed"):
+    """The one event of a stream; every field is required, so what the request left open is `auto`."""
+
+    b64_json: msgspec.Raw
+    created_at: int
+    size: str
+    quality: str
+    background: str
+    output_format: str
+    usage: UsageBlock
+
+
+def completed_event(plan: Plan, outcome: Outcome, *, created: int) -> bytes:
+    """Render the event that ends a stream."""
+    picture = outcome.pictures[0]
+    return msgspec.json.encode(
+        CompletedEvent(
+            b64_json=_base64(picture),
+            created_at=created,
+            size=f"{picture.width}x{picture.height}",
+            quality=plan.quality or "auto",
+            background=_background(plan, picture),
+            output_format=picture.format,
+            usage=_usage(outcome.usage or Usage()),
+        )
+    )
+
+
+def _background(plan: Plan, picture: Picture) -> str:
+    return "transparent" if plan.wants_transparency and picture.has_alpha else "opaque"
 
 
 def _base64(picture: Picture) -> msgspec.Raw:

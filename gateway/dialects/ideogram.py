@@ -51,8 +51,8 @@ def _speed(ask: Ask) -> str:
     quality: str | None = ask.chosen("quality")
     if quality is None:
         return "DEFAULT"
-    if quality not in _SPEED:
-        raise readers.wrong_value("quality", quality, (*_SPEED, "auto"))
+    if quality in {"xhigh", "max"}:
+        quality = ask.adjusted["quality"] = "high"
     return _SPEED[quality]
 
 

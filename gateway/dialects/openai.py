@@ -11,8 +11,15 @@ collect = tasks.collect
 
 PARAMS = {"input_fidelity": readers.choice("high", "low")}
 
-_GPT_QUALITY = {"standard": "medium", "hd": "high"}
-_DALLE_QUALITY = {"low": "standard", "medium": "standard", "auto": "standard", "high": "hd"}
+_GPT_QUALITY = {"standard": "medium", "hd": "high", "xhigh": "high", "max": "high"}
+_DALLE_QUALITY = {
+    "low": "standard",
+    "medium": "standard",
+    "auto": "standard",
+    "high": "hd",
+    "xhigh": "hd",
+    "max": "hd",
+}
 
 
 def draft(ask: Ask) -> Draft:
@@ -25,7 +32,7 @@ def _gpt(ask: Ask) -> Draft:
     encoding = ask.field("output_format") or "png"
     payload: dict[str, Any] = {"prompt": ask.prompt, "output_format": encoding}
     size = sizes.listed(ask)
-    quality = _quality(ask, _GPT_QUALITY, ("low", "medium", "high"), ("standard", "hd", "auto"))
+    quality = _quality(ask, _GPT_QUALITY)
     images = references.take(ask)
     optional = {
         "size": size,
@@ -43,24 +50,19 @@ def _gpt(ask: Ask) -> Draft:
 
 def _dalle(ask: Ask) -> Draft:
     size = sizes.listed(ask)
-    quality = _quality(ask, _DALLE_QUALITY, ("standard", "hd"), ("low", "medium", "high", "auto"))
+    quality = _quality(ask, _DALLE_QUALITY)
     references.take(ask)
     optional = {"size": size, "quality": quality, "style": ask.field("style"), "user": ask.field("user") or None}
     payload = {"prompt": ask.prompt} | {name: value for name, value in optional.items() if value is not None}
     return Draft(payload, "high" if quality == "hd" else "medium", size or "1024x1024")
 
 
-def _quality(ask: Ask, other_words: dict[str, str], own: tuple[str, ...], others: tuple[str, ...]) -> str | None:
+def _quality(ask: Ask, translated: dict[str, str]) -> str | None:
     """Take `quality` in the model's own words; a translated one is disclosed."""
     quality: str | None = ask.field("quality")
-    if quality is None or quality in own:
-        return quality
-    if quality in other_words:
-        ask.adjusted["quality"] = other_words[quality]
-        return other_words[quality]
-    if quality not in others:
-        raise readers.wrong_value("quality", quality, (*own, *others))
-    return None
+    if quality in translated:
+        quality = ask.adjusted["quality"] = translated[quality]
+    return None if quality == "auto" else quality
 
 
 def _priced(quality: str | None) -> Literal["low", "medium", "high"] | None:

@@ -9,8 +9,10 @@ from gateway.dialects.base import Usage
 from gateway.errors import GatewayError, Unavailable
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
+from gateway.generation.limits import Circuits, Slots
 from gateway.generation.pictures import Picture
 from gateway.generation.plan import Part, Plan
+from gateway.generation.unclaimed import Unclaimed
 from gateway.telemetry.events import (
     Emit,
     GenerationFinished,
@@ -31,22 +33,14 @@ class Outcome:
     cost: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Generation:
-    """A generation under way."""
+    """A generation under way. Who stops waiting for its task must not cancel it."""
 
     id: str
     plan: Plan
+    key_id: str
     task: asyncio.Task[Outcome] = field(repr=False)
-
-    async def outcome(self) -> Outcome:
-        """Wait for the pictures; who stops waiting stops nothing.
-
-        Raises:
-            GatewayError: no picture could be had.
-
-        """
-        return await asyncio.shield(self.task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +52,50 @@ class _Bought:
 class Generations:
     """Starts generations and keeps hold of them until they end. `clock` is monotonic, in seconds."""
 
-    def __init__(self, driver: Driver, delivery: Delivery, *, clock: Callable[[], float], emit: Emit) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        delivery: Delivery,
+        *,
+        slots: Slots,
+        circuits: Circuits,
+        unclaimed: Unclaimed[Generation],
+        clock: Callable[[], float],
+        emit: Emit,
+    ) -> None:
         self._driver = driver
         self._delivery = delivery
+        self._slots = slots
+        self._circuits = circuits
+        self._unclaimed = unclaimed
         self._clock = clock
         self._emit = emit
         self._running: set[asyncio.Task[Outcome]] = set()
         self._closing = False
 
-    def start(self, plan: Plan, *, team: str, key_id: str) -> Generation:
-        """Begin to make a plan's pictures.
+    def start(self, plan: Plan, *, team: str, key_id: str, is_retry: bool) -> Generation:
+        """Begin to make a plan's pictures, or take up the same wish of the same key whose client has left.
 
         Raises:
-            Unavailable: this process is shutting down and takes on nothing new.
+            Unavailable: the model keeps failing, the queue is full, or this process is shutting down.
 
         """
+        if self._unclaimed and (left := self._unclaimed.claim(key_id, plan.fingerprint, is_retry=is_retry)):
+            return left
         if self._closing:
             raise Unavailable("This worker is shutting down; nothing was bought. Try again.", code="draining")
+        self._circuits.check(plan.model)
+        give_back = self._slots.place(len(plan.parts))
         generation_id = f"gen_{secrets.token_hex(12)}"
         task = asyncio.get_running_loop().create_task(self._run(generation_id, plan, team, key_id), name=generation_id)
         self._running.add(task)
         task.add_done_callback(self._ended)
-        return Generation(generation_id, plan, task)
+        task.add_done_callback(lambda _: give_back())
+        return Generation(generation_id, plan, key_id, task)
+
+    def leave(self, generation: Generation) -> None:
+        """Let a generation go on without its client, who may come back for it."""
+        self._unclaimed.leave(generation.key_id, generation.plan.fingerprint, generation)
 
     async def drain(self) -> None:
         """Take on nothing new and wait until all that is paid for has arrived."""
@@ -141,7 +157,9 @@ class Generations:
 
     async def _buy(self, plan: Plan, part: Part) -> _Bought:
         """Buy one part; more images than asked for are cut to what was asked."""
-        result = await self._driver.run(plan.dialect, plan.model, part.payload)
+        async with self._slots.slot(plan.model):
+            with self._circuits.through(plan.model):
+                result = await self._driver.run(plan.dialect, plan.model, part.payload)
         surplus = len(result.images) - part.count
         if surplus > 0:
             self._emit(SurplusDropped(plan.model.id, surplus))

@@ -20,9 +20,8 @@ class Slots:
         self._worker = asyncio.Semaphore(max_in_flight)
         self._models: dict[str, asyncio.Semaphore] = {}
 
-    @contextmanager
-    def place(self, calls: int) -> Iterator[None]:
-        """Take room for so many calls, in flight or in the queue.
+    def place(self, calls: int) -> Callable[[], None]:
+        """Take room for so many calls, in flight or in the queue; returns what gives it back, to be called once.
 
         Raises:
             Unavailable: the queue is full.
@@ -36,10 +35,10 @@ class Slots:
                 retry_after=2.0,
             )
         self._taken += calls
-        try:
-            yield
-        finally:
-            self._taken -= calls
+        return lambda: self._give_back(calls)
+
+    def _give_back(self, calls: int) -> None:
+        self._taken -= calls
 
     @asynccontextmanager
     async def slot(self, model: Model) -> AsyncIterator[None]:
@@ -74,7 +73,9 @@ class Circuits:
             Unavailable: the model keeps failing.
 
         """
-        self._check(model)
+        self.check(model)
+        if self.is_open(model):
+            self._closed_until[model.id] = self._clock() + self._open_s  # the others wait for this one's outcome
         try:
             yield
         except GatewayError as error:
@@ -87,18 +88,21 @@ class Circuits:
         """Tell whether the model is refused at the moment."""
         return self._in_a_row.get(model.id, 0) >= self._failures
 
-    def _check(self, model: Model) -> None:
-        if not self.is_open(model):
-            return
-        left = self._closed_until[model.id] - self._clock()
-        if left > 0:
+    def check(self, model: Model) -> None:
+        """Refuse a model whose circuit is open.
+
+        Raises:
+            Unavailable: the model keeps failing.
+
+        """
+        left = self._closed_until.get(model.id, 0.0) - self._clock()
+        if self.is_open(model) and left > 0:
             raise Unavailable(
                 f"The model '{model.id}' keeps failing upstream and is left alone for a moment. Nothing was bought. "
                 "Try again, or use another model.",
                 code="model_unavailable",
                 retry_after=left,
             )
-        self._closed_until[model.id] = self._clock() + self._open_s  # the others wait for this one's outcome
 
     def _learn(self, model: Model, *, failed: bool) -> None:
         self._in_a_row[model.id] = self._in_a_row.get(model.id, 0) + 1 if failed else 0

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from PIL import Image as Pillow
-from PIL import ImageOps
 
 from gateway.errors import UpstreamFailed
 from gateway.generation.plan import Encoding
@@ -22,6 +21,16 @@ MEDIA_TYPES: dict[str, str] = {"png": "image/png", "jpg": "image/jpeg", "webp": 
 _FORMATS: dict[str | None, Format] = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "GIF": "gif"}
 _DEFAULT_QUALITY = 95
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow finds bad files with
+_ORIENTATION = 0x0112
+_TURNS: dict[Any, Pillow.Transpose] = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
 
 Pillow.MAX_IMAGE_PIXELS = None  # `max_pixels` is the limit, and is checked before a pixel is decoded
 
@@ -153,9 +162,10 @@ def _encode(data: bytes, wanted: Format, compression: int | None) -> bytes:
 def _upright(image: Pillow.Image) -> Pillow.Image:
     image.load()
     try:
-        return ImageOps.exif_transpose(image)
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION))
     except _BROKEN:
         return image  # its metadata are broken, the picture is not
+    return image if turn is None else image.transpose(turn)
 
 
 def _plain(image: Pillow.Image, *, keep_alpha: bool) -> Pillow.Image:

@@ -48,6 +48,7 @@ class Plan:
     parts: tuple[Part, ...]
     encoding: Encoding
     response_format: Literal["url", "b64_json"]
+    stream: bool
     quality: Literal["low", "medium", "high"] | None
     size: str | None
     wants_transparency: bool
@@ -110,6 +111,7 @@ class Planner:
         dialect = DIALECTS[model.dialect]
         ask = Ask(model, fields)
         encoding = _encoding(ask)
+        stream = _stream(ask)
         draft = dialect.draft(ask)
         ignored = ask.ignored()
         if self._strict_params and ignored:
@@ -120,7 +122,8 @@ class Planner:
             dialect=dialect,
             parts=parts,
             encoding=Encoding(encoding.format, None if draft.compressed else encoding.compression),
-            response_format=_response_format(ask),
+            response_format="b64_json" if stream else _response_format(ask),
+            stream=stream,
             quality=draft.quality,
             size=draft.size,
             wants_transparency=ask.peek("background") == "transparent",
@@ -175,6 +178,20 @@ def _encoding(ask: Ask) -> Encoding:
             param="output_compression",
         )
     return Encoding(wanted, compression)
+
+
+def _stream(ask: Ask) -> bool:
+    """Take `stream`; one picture at a time, in base64, is what the events can carry. No partial images are sent."""
+    ask.field("partial_images")
+    if not ask.field("stream"):
+        return False
+    if ask.n > 1:
+        raise InvalidRequest("Streaming is only supported with n=1.", param="n")
+    if ask.peek("response_format") == "url":
+        raise InvalidRequest(
+            "Invalid value: 'url'. A stream carries the picture as 'b64_json'.", param="response_format"
+        )
+    return True
 
 
 def _response_format(ask: Ask) -> Literal["url", "b64_json"]:

@@ -36,7 +36,9 @@ def gateway(home: Path, upstream: str) -> Iterator[Subject]:
     """Serve with one worker, embedded store and a real key, from `home`."""
     home.mkdir()
     ours = {"AIHUBMIX_API_KEY": "sk-bench", "AIHUBMIX_BASE_URL": upstream, "AIHUBMIX_TASKS_URL": upstream}
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "REDIS_"))}
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "AIHUBMIX_", "REDIS_"))
+    }
     argv = [sys.executable, "-m", "gateway", "serve", "--workers", "1", "--port", "0", "--with-key"]
     with (home / "out").open("wb") as out, (home / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -22,7 +22,17 @@ def python(name):
     with _made_once(home, sys.version, lock.read_text()) as make:
         if make:
             _run(uv.find_uv_bin(), "venv", "--quiet", "--clear", "--python", sys.executable, str(home))
-            _run(uv.find_uv_bin(), "pip", "install", "--quiet", "--python", str(home), "--require-hashes", "-r", str(lock))
+            _run(
+                uv.find_uv_bin(),
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                str(home),
+                "--require-hashes",
+                "-r",
+                str(lock),
+            )
     return str(home / "bin" / "python")
 
 

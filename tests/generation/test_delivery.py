@@ -13,7 +13,7 @@ from gateway.generation.pictures import NoPicture, Pictures
 from gateway.generation.plan import Encoding
 from gateway.telemetry.events import DownloadFinished, DownloadRetried, PictureLost
 from gateway.upstream.transport import AiohttpTransport
-from tests.support.generation import Clock, Events, closing, downloader_for, drawn, generations_at, plan_for, row
+from tests.support.generation import Clock, Events, closing, downloader_for, drawn, generations_at, make, plan_for, row
 from tests.support.misbehaving import answering, http_reply, misbehaving
 
 PNG = drawn("PNG")
@@ -235,7 +235,7 @@ async def test_every_download_drill_is_ridden_out(sandbox, model, drill):
     """One purchase, one picture, whatever happens to its download."""
     async with generations_at(sandbox) as generations:
         plan = plan_for(model, prompt=f"a fox [[sandbox:{drill}]]")
-        outcome = await generations.start(plan, team="art", key_id="k").outcome()
+        outcome = await make(generations, plan)
     assert len(outcome.pictures) == 1
     assert (sandbox.stats().paid_calls, sandbox.stats().polling_url_calls) == (1, 0)
 
@@ -246,6 +246,6 @@ async def test_a_picture_that_cannot_be_had_is_not_bought_again(sandbox, drill, 
     async with generations_at(sandbox) as generations:
         plan = plan_for("V3", prompt=f"a fox [[sandbox:{drill}]]")
         with pytest.raises(UpstreamFailed) as caught:
-            await generations.start(plan, team="art", key_id="k").outcome()
+            await make(generations, plan)
     assert caught.value.code == code
     assert sandbox.stats().paid_calls == 1

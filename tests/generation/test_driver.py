@@ -99,6 +99,22 @@ async def test_a_status_that_leaves_acceptance_open_is_never_repeated(status):
     assert caught.value.should_retry is False
 
 
+@pytest.mark.parametrize("status", [200, 202, 400, 500, 502])
+async def test_no_words_make_up_for_the_wrong_status(status):
+    """Even where a dialect takes a reply for a refusal, only 429 and 503 are repeated: the rest may be accepted."""
+
+    class Trusting:
+        @staticmethod
+        def submit(_model, payload):
+            yield Call("/buy", payload, billable=True)
+            raise Unavailable("it looks like a refusal")
+
+    script = Script((status, {}))
+    with pytest.raises(Unavailable):
+        await script.driver(Clock()).run(Trusting, MODEL, {})
+    assert len(script.bought) == 1
+
+
 async def test_an_error_inside_a_success_is_never_repeated():
     """Status 200 with a rate limit in its body does not prove that nothing was bought: it is not sent again."""
     script = Script((200, {"error": {"message": "rate limit reached", "code": 429}}))
@@ -263,6 +279,7 @@ async def test_the_last_look_at_the_deadline_still_brings_the_picture():
     clock = Clock()
     script = Script((200, TASK), lambda: ready() if clock.now >= 1_030 else (200, {"status": "Pending"}))
     assert (await run(script, clock, model=row("flux-kontext-max", time_limit_s=30))).images
+    assert min(request.extensions["timeout"]["read"] for request in script.polls) >= 5
 
 
 async def test_a_404_goes_to_the_dialect():
@@ -280,7 +297,7 @@ async def test_a_scripted_dialect_gets_every_reply_in_turn():
 
     class Dialect:
         @staticmethod
-        def submit(model, payload):
+        def submit(_model, payload):
             reply = yield Call("/buy", payload, billable=True)
             assert reply.status == 201
             yield Wait(2)
@@ -288,7 +305,7 @@ async def test_a_scripted_dialect_gets_every_reply_in_turn():
             return Task(reply.json["id"])
 
         @staticmethod
-        def collect(model, task):
+        def collect(_model, task):
             yield Wait(3)
             return Result([Image(url=task)])
 
@@ -317,7 +334,10 @@ async def test_on_a_real_socket_a_lost_answer_is_not_sent_for_again(behaviour):
 
 async def test_on_a_real_socket_a_refused_call_is_repeated():
     """Two 503 and then a picture: three requests, one purchase."""
-    busy, sold = http_reply(503, body=b'{"error":{"message":"busy"}}'), http_reply(body=b'{"output":["https://a.test/"]}')
+    busy, sold = (
+        http_reply(503, body=b'{"error":{"message":"busy"}}'),
+        http_reply(body=b'{"output":["https://a.test/"]}'),
+    )
     async with misbehaving(answering(busy, busy, sold)) as server:
         assert (await over_a_socket(server.url, Clock())).images
         assert len(server.requests) == 3

@@ -9,9 +9,7 @@ import pytest
 
 from gateway.errors import GatewayError, Moderated, OutcomeUnknown, Unavailable, UpstreamFailed
 from gateway.telemetry.events import GenerationFinished, PartFailed, PictureLost, SurplusDropped
-from tests.support.generation import Events, generations_at, plan_for, until
-
-WHO = {"team": "art", "key_id": "k1"}
+from tests.support.generation import Events, begin, generations_at, make, plan_for, until
 
 
 @pytest.fixture
@@ -25,15 +23,16 @@ async def generations(sandbox, events):
         yield running
 
 
-async def make(generations, plan):
-    return await generations.start(plan, **WHO).outcome()
+async def wait_for(generation):
+    """Wait as a request does."""
+    return await asyncio.wait({generation.task})
 
 
 async def test_a_generation_delivers_and_tells(generations, sandbox, events):
     """The outcome holds the pictures and their cost, and one event says whose it was."""
     plan = plan_for(n=2)
-    generation = generations.start(plan, **WHO)
-    outcome = await generation.outcome()
+    generation = begin(generations, plan)
+    outcome = await generation.task
     assert len({picture.data for picture in outcome.pictures}) == 2
     [finished] = events.of(GenerationFinished)
     assert (finished.generation_id, finished.team, finished.key_id) == (generation.id, "art", "k1")
@@ -44,14 +43,14 @@ async def test_a_generation_delivers_and_tells(generations, sandbox, events):
 
 async def test_who_stops_waiting_stops_nothing(generations, sandbox, events):
     """The waiting handler is cancelled while upstream works: the picture still arrives and is told as delivered."""
-    generation = generations.start(plan_for(prompt="[[sandbox:hold]]"), **WHO)
-    waiting = asyncio.ensure_future(generation.outcome())
+    generation = begin(generations, plan_for(prompt="[[sandbox:hold]]"))
+    waiting = asyncio.ensure_future(wait_for(generation))
     await until(lambda: sandbox.stats().paid_calls == 1)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     sandbox.release()
-    outcome = await generation.outcome()
+    outcome = await generation.task
     assert len(outcome.pictures) == 1
     assert [event.outcome for event in events.of(GenerationFinished)] == ["delivered"]
     assert sandbox.stats().paid_calls == 1
@@ -61,7 +60,7 @@ async def test_nobody_need_ask_for_a_failure(generations, events):
     """A generation that fails after its client has left ends quietly: told once, and no complaint of asyncio's."""
     complaints = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    generations.start(plan_for(prompt="[[sandbox:moderated]]"), **WHO)
+    begin(generations, plan_for(prompt="[[sandbox:moderated]]"))
     await generations.drain()
     assert [event.outcome for event in events.of(GenerationFinished)] == ["content_policy_violation"]
     assert complaints == []
@@ -94,7 +93,7 @@ async def test_a_retry_is_not_invited_while_one_part_may_be_paid(sandbox, order)
 
     class Failing:
         @staticmethod
-        def submit(model, payload):
+        def submit(_model, _payload):
             raise next(errors)("it failed")
             yield
 
@@ -165,20 +164,20 @@ async def test_one_picture_that_cannot_be_had_does_not_take_the_others(generatio
 
 async def test_parts_run_at_the_same_time(generations, sandbox):
     """All parts of a fan-out are under way before the first is answered."""
-    generation = generations.start(plan_for(n=4, prompt="[[sandbox:hold]]"), **WHO)
+    generation = begin(generations, plan_for(n=4, prompt="[[sandbox:hold]]"))
     await until(lambda: sandbox.stats().paid_calls == 4)
     sandbox.release()
-    assert len((await generation.outcome()).pictures) == 4
+    assert len((await generation.task).pictures) == 4
 
 
 async def test_draining_refuses_what_is_new_and_waits_for_what_runs(generations, sandbox):
     """While a picture is being made: new ones get 503 `draining`, and drain ends only when it has arrived."""
-    generation = generations.start(plan_for(prompt="[[sandbox:hold]]"), **WHO)
+    generation = begin(generations, plan_for(prompt="[[sandbox:hold]]"))
     await until(lambda: sandbox.stats().paid_calls == 1)
     draining = asyncio.ensure_future(generations.drain())
     await asyncio.sleep(0)
     with pytest.raises(Unavailable) as caught:
-        generations.start(plan_for(), **WHO)
+        begin(generations, plan_for())
     assert (caught.value.code, caught.value.should_retry) == ("draining", True)
     assert not draining.done()
     sandbox.release()
@@ -187,13 +186,36 @@ async def test_draining_refuses_what_is_new_and_waits_for_what_runs(generations,
     assert sandbox.stats().paid_calls == 1
 
 
+async def test_what_its_client_left_is_claimed_by_the_retry(generations, sandbox):
+    """Who left and sends the same again gets the same generation; another key, or another wish, makes its own."""
+    generation = begin(generations, plan_for(prompt="[[sandbox:hold]]"))
+    generations.leave(generation)
+    assert begin(generations, plan_for(prompt="[[sandbox:hold]]"), key_id="k2") is not generation
+    assert begin(generations, plan_for(prompt="[[sandbox:hold]] another")) is not generation
+    assert begin(generations, plan_for(prompt="[[sandbox:hold]]"), is_retry=True) is generation
+    assert begin(generations, plan_for(prompt="[[sandbox:hold]]"), is_retry=True) is not generation
+    await until(lambda: sandbox.stats().paid_calls == 4)
+    sandbox.release()
+    await generations.drain()
+
+
+async def test_a_retry_may_collect_what_it_left_even_while_draining(generations, sandbox):
+    """What is paid for is handed over to the last; only what is new is refused."""
+    generation = begin(generations, plan_for())
+    generations.leave(generation)
+    await generations.drain()
+    assert begin(generations, plan_for(), is_retry=True) is generation
+    assert len(generation.task.result().pictures) == 1
+    assert sandbox.stats().paid_calls == 1
+
+
 async def test_a_generation_that_is_cancelled_says_so(generations, sandbox, events):
     """Only a dying loop cancels a generation: it ends as cancelled, not as delivered."""
-    generation = generations.start(plan_for(n=2, prompt="[[sandbox:hold]]"), **WHO)
+    generation = begin(generations, plan_for(n=2, prompt="[[sandbox:hold]]"))
     await until(lambda: sandbox.stats().paid_calls == 2)
     generation.task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await generation.outcome()
+        await generation.task
     assert [event.outcome for event in events.of(GenerationFinished)] == ["cancelled"]
     sandbox.release()
 

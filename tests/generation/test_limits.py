@@ -65,18 +65,17 @@ async def test_a_worker_is_held_to_its_limit():
 def test_a_full_queue_refuses_at_once():
     """Beyond what is in flight and in the queue a request is turned away whole, and room that is left counts again."""
     slots = Slots(max_in_flight=3, max_queued=2)
-    with slots.place(4):
-        with pytest.raises(Unavailable) as refused, slots.place(2):
-            pass
-        assert ("server_overloaded", 2.0, True) == (
-            refused.value.code,
-            refused.value.retry_after,
-            refused.value.should_retry,
-        )
-        with slots.place(1):
-            pass
-    with slots.place(5):
-        pass
+    leave = slots.place(4)
+    with pytest.raises(Unavailable) as refused:
+        slots.place(2)
+    slots.place(1)
+    with pytest.raises(Unavailable):
+        slots.place(1)
+    leave()
+    slots.place(4)
+
+    error = refused.value
+    assert ("server_overloaded", 2.0, True) == (error.code, error.retry_after, error.should_retry)
 
 
 class Clock:

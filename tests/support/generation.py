@@ -12,8 +12,10 @@ from gateway.catalog import load_catalog
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
 from gateway.generation.engine import Generations
+from gateway.generation.limits import Circuits, Slots
 from gateway.generation.pictures import Pictures
 from gateway.generation.plan import Planner
+from gateway.generation.unclaimed import Unclaimed
 from gateway.settings import shipped
 from gateway.upstream.client import Upstream
 from gateway.upstream.download import Downloader
@@ -103,7 +105,7 @@ def drawn(kind="PNG", mode="RGB", size=(24, 16), **options):
 async def until(holds):
     """Wait until `holds()` is true, looking again and again."""
     async with asyncio.timeout(20):
-        while not holds():
+        while not holds():  # noqa: ASYNC110  what is waited for lives in other threads and processes
             await asyncio.sleep(0.002)
 
 
@@ -129,10 +131,28 @@ async def generations_at(sandbox, emit=lambda _: None, **driver_options):
         emit=emit,
     )
     try:
-        yield Generations(driver, delivery, clock=time.monotonic, emit=emit)
+        yield Generations(
+            driver,
+            delivery,
+            slots=Slots(max_in_flight=100, max_queued=100),
+            circuits=Circuits(failures=1000, open_s=1, clock=time.monotonic),
+            unclaimed=Unclaimed(kept_s=600, size=100, clock=time.monotonic),
+            clock=time.monotonic,
+            emit=emit,
+        )
     finally:
         pictures.close()
         await upstream.aclose()
+
+
+def begin(generations, plan, **changes):
+    """Start a generation for some team and key."""
+    return generations.start(plan, **({"team": "art", "key_id": "k1", "is_retry": False} | changes))
+
+
+async def make(generations, plan, **changes):
+    """Wait for the outcome of a generation, as its request does: leaving cancels nothing."""
+    return await asyncio.shield(begin(generations, plan, **changes).task)
 
 
 def plan_for(model="dall-e-3", **fields):

@@ -3,8 +3,9 @@ import gzip
 
 import httpx
 import pytest
+from aiohttp.http_exceptions import TransferEncodingError
 
-from gateway.upstream.transport import AiohttpTransport
+from gateway.upstream.transport import AiohttpTransport, _translated
 from tests.support import misbehaving as m
 
 
@@ -319,3 +320,9 @@ async def test_host_that_cannot_be_spelled():
     async with AiohttpTransport() as transport:
         with pytest.raises(httpx.LocalProtocolError):
             await fetch(transport, f"http://{'a' * 300}.invalid")
+
+
+def test_parser_without_its_c_extension():
+    """The bare error that aiohttp's pure-Python parser leaks within a body is the server's protocol error."""
+    with pytest.raises(httpx.RemoteProtocolError), _translated():
+        raise TransferEncodingError("zz")

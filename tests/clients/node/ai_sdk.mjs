@@ -10,7 +10,7 @@ async function outcome({ provider, model, ...options }) {
   let attempts = 0;
   const settings = {
     baseURL: job.base_url,
-    apiKey: job.api_key,
+    apiKey: job.key,
     fetch: (...request) => {
       attempts += 1;
       return fetch(...request);

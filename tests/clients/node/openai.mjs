@@ -8,7 +8,7 @@ async function outcome(call) {
   let attempts = 0;
   const client = new OpenAI({
     baseURL: job.base_url,
-    apiKey: job.api_key,
+    apiKey: call.key ?? job.key,
     fetch: (...request) => {
       attempts += 1;
       return fetch(...request);

@@ -9,7 +9,7 @@ from langchain_community.utilities.dalle_image_generator import DallEAPIWrapper
 
 def outcome(job, call):
     """Make one call; returns the text that LangChain hands to its agent."""
-    wrapper = DallEAPIWrapper(base_url=job["base_url"], api_key=job["api_key"], **call)
+    wrapper = DallEAPIWrapper(base_url=job["base_url"], api_key=job["key"], **call)
     try:
         return {"text": wrapper.run(job["prompt"])}
     except openai.APIStatusError as error:

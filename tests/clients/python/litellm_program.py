@@ -6,8 +6,8 @@ import sys
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else importing it fetches a price list
 
-import litellm  # noqa: E402  the variable is read by the import
-import openai  # noqa: E402  sorted behind it
+import litellm
+import openai
 
 litellm.suppress_debug_info = True  # which it would print among the answer
 
@@ -15,7 +15,7 @@ litellm.suppress_debug_info = True  # which it would print among the answer
 def outcome(job, call):
     """Make one call; returns LiteLLM's own reply or exception."""
     try:
-        reply = litellm.image_generation(api_base=job["base_url"], api_key=job["api_key"], **call)
+        reply = litellm.image_generation(**{"api_base": job["base_url"], "api_key": job["key"]} | call)
     except openai.APIStatusError as error:
         return {"error": {"class": type(error).__name__, "status_code": error.status_code, "text": str(error)}}
     return {"reply": reply.model_dump()}

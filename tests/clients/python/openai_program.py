@@ -17,7 +17,7 @@ def outcome(job, call):
     transport = openai.DefaultHttpxClient(event_hooks={"request": [attempts.append]})
     with openai.OpenAI(
         base_url=job["base_url"],
-        api_key=job["api_key"],
+        api_key=call.get("key", job["key"]),
         http_client=transport,
         _strict_response_validation=True,
     ) as client:

@@ -87,6 +87,6 @@ def test_keys(gateway):
 def test_route_that_does_not_exist(gateway, key):
     """What this gateway does not serve is a NotFoundError, not a parser's failure."""
     with gateway.openai(key) as client, pytest.raises(openai.NotFoundError) as raised:
-        client.images.create_variation(image=b"\x89PNG")
+        client.images.edit(image=b"\x89PNG", prompt="a fox")
 
     assert_readable(raised.value, openai.NotFoundError, (404, "not_found", None, "invalid_request_error"))

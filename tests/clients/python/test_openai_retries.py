@@ -7,14 +7,6 @@ import openai
 import pytest
 
 from tests.clients.catalogue import picture
-from tests.support.gateway import RunningGateway, settings_for
-
-
-@pytest.fixture
-def impatient(sandbox, valkey_url):
-    """Give a gateway that does not repeat a refused call by itself."""
-    with RunningGateway(settings_for(sandbox, valkey_url, upstream__attempts=1)) as running:
-        yield running
 
 
 @contextmanager
@@ -56,7 +48,9 @@ def test_refused_for_good(impatient, sandbox):
     assert 0 == sandbox.stats().paid_calls
 
 
-@pytest.mark.parametrize("drill", ["processed-then-reset", "half-body", "http-504", "http-502", "garbage", "wrong-shape"])
+@pytest.mark.parametrize(
+    "drill", ["processed-then-reset", "half-body", "http-504", "http-502", "garbage", "wrong-shape"]
+)
 def test_may_have_been_paid(gateway, sandbox, drill):
     """What may have been paid is told once and not repeated, although the SDK repeats a 502 by itself."""
     with counting(gateway) as (client, answers), pytest.raises(openai.InternalServerError):
@@ -73,8 +67,10 @@ def test_deadline(gateway, sandbox):
         waiting = pool.submit(
             client.images.generate, model="V3", prompt="[[sandbox:hold]] a fox", response_format="b64_json"
         )
-        sandbox.wait_for(lambda: answers or waiting.done())
-        sandbox.release()
+        try:
+            sandbox.wait_for(lambda: answers or waiting.done())
+        finally:
+            sandbox.release()
         reply = waiting.result()
 
     assert picture(reply.data[0].b64_json)

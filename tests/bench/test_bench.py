@@ -1,0 +1,96 @@
+"""The bench's arithmetic; the bench itself is run by `make bench`."""
+
+import os
+
+import msgspec
+import pytest
+
+from tests.bench.load import LARGE, URL, Load
+from tests.bench.measure import Cell, Store, _cell
+from tests.bench.memory import Memory
+from tests.bench.proc import peak_rss, rss
+from tests.bench.profiling import _by, _inclusive, _ours, _package, read_stacks
+from tests.bench.report import as_text, report
+
+STORES = [Store("small url", "state", 1.0, {"hgetall": 1.0}), Store("small url", "blobs", 0.0, {})]
+STACKS = """\
+<module> (/src/gateway/worker.py:93);send (/src/gateway/upstream/client.py:60);get (/v/lib/python3.11/site-packages/aiohttp/c.py:7) 3
+<module> (/src/gateway/worker.py:93);send (/src/gateway/upstream/client.py:61);get (/v/lib/python3.11/site-packages/aiohttp/c.py:9) 2
+<module> (/src/gateway/worker.py:93);run (/usr/lib/python3.11/asyncio/runners.py:118) 5
+"""
+
+
+def cell(result, connections, subject, per_second=1.0, p50_ms=1.0):
+    return Cell(result.name, connections, subject, per_second, p50_ms, 9.0, None if subject == "upstream" else 0.5)
+
+
+def judged(*, added=2.0, share=1 / 8, large=100.0, peak=400, after=125):
+    """Judge a run whose figures all lie exactly on the goal, but for those that are given."""
+    cells = [
+        cell(URL, 1, "upstream", p50_ms=0.5),
+        cell(URL, 1, "gateway", p50_ms=0.5 + added),
+        cell(URL, 32, "echo", per_second=8000.0),
+        cell(URL, 32, "gateway", per_second=8000.0 * share),
+        cell(LARGE, 8, "gateway", per_second=large),
+    ]
+    return report(0.1, cells, Memory(results=100, before=100, peak=peak, after=after), 500, STORES)
+
+
+def test_figures_on_the_goal_meet_it():
+    """Each goal is an "at most" or an "at least"."""
+    assert [goal.met for goal in judged().goals] == [True] * 5
+
+
+@pytest.mark.parametrize(
+    ("figure", "missed", "measured"),
+    [
+        ({"added": 2.1}, 0, "2.10 ms"),
+        ({"share": 1 / 10}, 1, "1/10.0 (by CPU time 1/1.0)"),
+        ({"large": 99.0}, 2, "99/s"),
+        ({"peak": 410}, 3, "3.10 times"),
+        ({"after": 130}, 4, "0.30 times"),
+    ],
+)
+def test_a_figure_past_its_goal_misses_that_one(figure, missed, measured):
+    """The goal that is missed says what was measured; the others are not touched by it."""
+    found = judged(**figure)
+
+    assert [goal.met for goal in found.goals] == [number != missed for number in range(5)]
+    assert found.goals[missed].measured == measured
+    assert f"MISS  {found.goals[missed].goal}: {measured}" in as_text(found)
+
+
+def test_rounds_are_summed_up_by_their_medians():
+    """One disturbed round changes nothing; what costs no CPU of ours has no figure for it."""
+    loads = [Load(100, 2.0, 1.0, 3.0, 0), Load(10, 2.0, 50.0, 90.0, 0), Load(120, 2.0, 0.9, 2.0, 0)]
+
+    assert _cell("r", 8, "gateway", list(zip(loads, [0.5, 4.0, 0.4], strict=True))) == Cell(
+        "r", 8, "gateway", 50.0, 1.0, 3.0, 0.5
+    )
+    assert _cell("r", 8, "upstream", [(load, None) for load in loads]).cpu_ms is None
+
+
+def test_the_text_has_every_figure_and_the_json_can_be_read_back():
+    """The two forms tell the same."""
+    found = judged()
+    text = as_text(found)
+
+    assert "at most 0 MB" in text
+    assert "small url   state  1.00 round trips: hgetall 1" in text
+    assert "small url   blobs  0.00 round trips: no command" in text
+    assert text.count("PASS") == 5
+    assert msgspec.json.decode(msgspec.json.encode(found), type=type(found)) == found
+
+
+def test_a_profile_is_summed_up_by_package_and_by_function():
+    """Lines of one function count together, and a library's time is charged to who called it, too."""
+    stacks = read_stacks(STACKS)
+
+    assert _by(stacks, lambda frames: _package(frames[-1])) == {"aiohttp": 5, "asyncio": 5}
+    assert _by(stacks, _ours) == {"send (gateway/upstream/client.py)": 5, "(the server and its loop)": 5}
+    assert _inclusive(stacks) == {"<module> (src/gateway/worker.py)": 10, "send (gateway/upstream/client.py)": 5}
+
+
+def test_memory_is_read_in_bytes():
+    """A Python process has tens of megabytes, and never had less than now."""
+    assert 5_000_000 < rss(os.getpid()) <= peak_rss(os.getpid()) + 1_000_000
