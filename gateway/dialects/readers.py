@@ -118,7 +118,7 @@ def text(max_chars: int | None = None, min_chars: int = 0) -> Reader[str]:
     def read(name: str, value: Any) -> str:
         if not isinstance(value, str):
             raise wrong_type(name, "a string", value)
-        if len(value.strip()) < min_chars:
+        if len(value) < min_chars:
             raise InvalidRequest(
                 f"Invalid '{name}': empty string. Expected a string with minimum length {min_chars}, "
                 "but got an empty string instead.",

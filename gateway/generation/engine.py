@@ -156,15 +156,15 @@ class Generations:
             return error if isinstance(error, GatewayError) else _broken_down()
 
     async def _buy(self, plan: Plan, part: Part) -> _Bought:
-        """Buy one part; more images than asked for are cut to what was asked."""
+        """Buy one part; more images than asked for are spares for those that cannot be had, then cut."""
         async with self._slots.slot(plan.model):
             with self._circuits.through(plan.model):
                 result = await self._driver.run(plan.dialect, plan.model, part.payload)
         surplus = len(result.images) - part.count
         if surplus > 0:
             self._emit(SurplusDropped(plan.model.id, surplus))
-        pictures = await self._delivery.receive(result.images[: part.count], plan.encoding)
-        return _Bought(pictures, result.usage)
+        pictures = await self._delivery.receive(result.images, plan.encoding)
+        return _Bought(pictures[: part.count], result.usage)
 
 
 def _broken_down() -> GatewayError:

@@ -79,7 +79,7 @@ class Circuits:
         try:
             yield
         except GatewayError as error:
-            self._learn(model, failed=isinstance(error, UpstreamFailed | OutcomeUnknown | Unavailable))
+            self._learn(model, failed=_blames_the_model(error))
             raise
         else:
             self._learn(model, failed=False)
@@ -108,3 +108,10 @@ class Circuits:
         self._in_a_row[model.id] = self._in_a_row.get(model.id, 0) + 1 if failed else 0
         if self.is_open(model):
             self._closed_until[model.id] = self._clock() + self._open_s
+
+
+def _blames_the_model(error: GatewayError) -> bool:
+    """Tell whether the model failed; where our own account is refused, that must go on being told as it is."""
+    if error.code in {"upstream_auth", "upstream_quota"}:
+        return False
+    return isinstance(error, UpstreamFailed | OutcomeUnknown | Unavailable)

@@ -84,7 +84,8 @@ class Pictures:
 
         """
         wanted = encoding.format or picture.format
-        if wanted == picture.format and encoding.compression is None:
+        compressed = encoding.compression in {None, 100} or encoding.compressed_upstream
+        if wanted == picture.format and compressed:
             return picture
         data = await self._in_a_thread(_encode, picture.data, wanted, encoding.compression)
         return self._inspect(data, picture.revised_prompt)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -28,11 +28,12 @@ class Part:
 class Encoding:
     """The encoding that was asked for; None leaves the picture as the model made it.
 
-    `compression` is still to be applied by us (0 to 100, in OpenAI's sense: the encoder's quality).
+    `compression` is the encoder's quality, 0 to 100; `compressed_upstream` where upstream is asked to apply it.
     """
 
     format: Literal["png", "jpeg", "webp"] | None = None
     compression: int | None = None
+    compressed_upstream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Planner:
             model=model,
             dialect=dialect,
             parts=parts,
-            encoding=Encoding(encoding.format, None if draft.compressed else encoding.compression),
+            encoding=replace(encoding, compressed_upstream=draft.compressed),
             response_format="b64_json" if stream else _response_format(ask),
             stream=stream,
             quality=draft.quality,
@@ -168,7 +169,7 @@ def _encoding(ask: Ask) -> Encoding:
             "or 'background' to 'opaque'.",
             param="background",
         )
-    if compression == 100:
+    if compression == 100 and wanted in {None, "png"}:
         compression = None
     if compression is not None and wanted in {None, "png"}:
         raise InvalidRequest(

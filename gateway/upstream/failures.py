@@ -50,7 +50,7 @@ _CONNECT_CAUSES: tuple[tuple[type[Exception], Reason], ...] = (
 _REFUSED = frozenset({429, 503})
 # Said by an intermediary that gave up on what lies behind it (52x: Cloudflare), where the work may go on; 408
 # is how some say that they gave up themselves.
-_UNANSWERED = frozenset({408, 502, 504, 520, 521, 522, 523, 524})
+_UNANSWERED = frozenset({408, 502, 504, *range(520, 528)})
 
 
 def of_exception(exc: BaseException) -> tuple[Verdict, Reason]:

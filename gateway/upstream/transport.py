@@ -18,6 +18,7 @@ from aiohttp.typedefs import LooseHeaders
 AddrInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 _WRITE_BYTES = 64 * 1024
+_READ_BYTES = 1024 * 1024  # a picture in a few reads, not in hundreds
 _HEADER_BYTES = 64 * 1024  # aiohttp's own 8190 would lose a paid reply to one long header
 
 
@@ -68,13 +69,16 @@ class _TimedBody(aiohttp.BytesIOPayload):
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         del content_length  # httpx sent the length of this very body
-        while chunk := self._value.read(_WRITE_BYTES):
+        chunk = self._value.read(_WRITE_BYTES)
+        while chunk:
             try:
                 async with asyncio.timeout(self._write_timeout_s):
                     await writer.write(chunk)
             except TimeoutError as exc:
                 raise _WriteStalled from exc
-            await asyncio.sleep(0)  # a large body must not hold the loop
+            chunk = self._value.read(_WRITE_BYTES)
+            if chunk:  # a large body must not hold the loop; a small one must not outlive a quick reply
+                await asyncio.sleep(0)
 
 
 class _ResponseBody(httpx.AsyncByteStream):
@@ -96,8 +100,10 @@ class _ResponseBody(httpx.AsyncByteStream):
                 return await self._response.content.readany()
 
     async def aclose(self) -> None:
-        # Closes the connection unless the body was read to its end; then it is already back in the pool.
-        self._response.close()
+        if self._response.content.at_eof():
+            self._response.release()  # back to the pool
+        else:
+            self._response.close()
         self._free_slot()
 
 
@@ -132,11 +138,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` and return once the head of its reply is here; raises `httpx.TransportError`."""
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
-        try:
-            async with asyncio.timeout(timeouts.get("pool")):
-                await self._slots.acquire()
-        except TimeoutError as exc:
-            raise httpx.PoolTimeout("No connection became free") from exc
+        await self._take_slot(timeouts.get("pool"))
         try:
             response = await self._send(request, timeouts)
         except BaseException:
@@ -152,6 +154,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Close every connection; calls in flight fail."""
         if self._session is not None:
             await self._session.close()
+
+    async def _take_slot(self, timeout_s: float | None) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._slots.acquire()
+        except TimeoutError as exc:
+            raise httpx.PoolTimeout("No connection became free") from exc
 
     async def _send(self, request: httpx.Request, timeouts: dict[str, float | None]) -> aiohttp.ClientResponse:
         body = await request.aread()
@@ -181,6 +193,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 ),
                 middlewares=(_once,),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                read_bufsize=_READ_BYTES,
                 auto_decompress=False,  # httpx decodes
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
                 max_line_size=_HEADER_BYTES,

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from urllib.parse import urlsplit
 
 from PIL import Image
 
@@ -26,6 +27,9 @@ def picture(data):
 
 def fetched(gateway, url):
     """Download a re-hosted picture as a browser would: without a key."""
+    parts = urlsplit(url)
+    assert f"{parts.scheme}://{parts.netloc}" == gateway.url
+    assert parts.path.endswith((".png", ".jpg", ".webp"))
     with gateway.http() as http:
         answer = http.get(url)
     assert answer.status_code == 200, answer.text

@@ -65,7 +65,6 @@ def test_ratio_with_an_x():
         (readers.boolean, 1, "invalid_type", "expected a boolean, but got an integer"),
         (readers.text(), 5, "invalid_type", "expected a string"),
         (readers.text(min_chars=1), "", "empty_string", "minimum length 1"),
-        (readers.text(min_chars=1), " \n\u3000", "empty_string", "minimum length 1"),
         (readers.text(max_chars=3), "画画画画", "string_above_max_length", "length 4"),
         (readers.choice("a", "b", "c"), "d", "invalid_value", "'d'. Supported values are: 'a', 'b', and 'c'."),
         (readers.choice("a", "b"), "A", "invalid_value", "Supported values are: 'a' and 'b'."),

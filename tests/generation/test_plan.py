@@ -73,10 +73,10 @@ def test_seeds(fields, seeds, adjusted):
         ({"model": "V3"}, Encoding()),
         ({"model": "V3", "output_format": "png"}, Encoding("png")),
         ({"model": "V3", "output_format": "jpeg", "output_compression": 0}, Encoding("jpeg", 0)),
-        ({"model": "V3", "output_format": "webp", "output_compression": 100}, Encoding("webp")),
+        ({"model": "V3", "output_format": "webp", "output_compression": 100}, Encoding("webp", 100)),
         ({"model": "V3", "output_compression": 100}, Encoding()),
-        ({"model": "gpt-image-1", "output_format": "jpeg", "output_compression": 30}, Encoding("jpeg")),
-        ({"model": "imagen-3.0-generate-002", "output_format": "jpeg", "output_compression": 30}, Encoding("jpeg")),
+        ({"model": "gpt-image-1", "output_format": "jpeg", "output_compression": 30}, Encoding("jpeg", 30, compressed_upstream=True)),
+        ({"model": "imagen-3.0-generate-002", "output_format": "jpeg", "output_compression": 30}, Encoding("jpeg", 30, compressed_upstream=True)),
         ({"model": "imagen-3.0-generate-002", "output_format": "webp", "output_compression": 30}, Encoding("webp", 30)),
         ({"model": "flux-kontext-pro", "output_format": "jpeg", "output_compression": 30}, Encoding("jpeg", 30)),
     ],
@@ -268,7 +268,7 @@ def test_model_names():
     """None takes the default; an unknown name is a 404, a wrong type a 400."""
     assert plan(model=None).model.id == "gpt-image-1"
     assert fault(model=5) == ("invalid_type", "model")
-    assert fault(model=" ") == ("empty_string", "model")
+    assert fault(model="") == ("empty_string", "model")
     with pytest.raises(NotFound):
         plan(model="gpt-9")
 

@@ -32,8 +32,9 @@ async def test_every_model_async(lively):
         async with stream:
             return [event async for event in stream]
 
+    key = await asyncio.to_thread(lively.key)
     async with openai.AsyncOpenAI(
-        base_url=f"{lively.url}/v1", api_key=lively.key(), max_retries=0, _strict_response_validation=True
+        base_url=f"{lively.url}/v1", api_key=key, max_retries=0, _strict_response_validation=True
     ) as client:
         for events in await asyncio.gather(*(draw(client, model) for model in MODELS)):
             completed(events)
