@@ -16,11 +16,11 @@ _EXPOSED = (
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
     "x-ratelimit-limit-images, x-ratelimit-remaining-images, x-ratelimit-reset-images"
 )
-_ALWAYS: list[tuple[bytes, bytes]] = [
+_ALWAYS: list[tuple[bytes, bytes]] = [(b"openai-version", b"2020-10-01"), (b"x-content-type-options", b"nosniff")]
+_FOR_BROWSERS: list[tuple[bytes, bytes]] = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", _EXPOSED.encode()),
-    (b"openai-version", b"2020-10-01"),
-    (b"x-content-type-options", b"nosniff"),
+    *_ALWAYS,
 ]
 _UNROUTED = "unrouted"
 
@@ -63,12 +63,10 @@ class _Request:
         self._started = clock()
         self.id = f"req_{secrets.token_hex(16)}"
         self.status = 0
-        self.state: dict[str, Any] = {"facts": {}, "request_id": self.id}
-        self._scope["state"] = {**self._scope.get("state", {}), **self.state}
-        self.state = self._scope["state"]
+        self.state: dict[str, Any] = {**self._scope.get("state", {}), "facts": {}}
+        self._scope["state"] = self.state
+        self._from_browser = any(name == b"origin" for name, _ in scope["headers"])
         self._scope["path"] = _tidy(self._scope["path"])
-        if "raw_path" in self._scope:
-            self._scope["raw_path"] = _tidy(self._scope["raw_path"].decode("latin-1")).encode("latin-1")
 
     async def send(self, message: Message) -> None:
         """Add our headers to the reply's head."""
@@ -77,7 +75,7 @@ class _Request:
             took = int((self._clock() - self._started) * 1000)
             message["headers"] = [
                 *message["headers"],
-                *_ALWAYS,
+                *(_FOR_BROWSERS if self._from_browser else _ALWAYS),
                 (b"x-request-id", self.id.encode()),
                 (b"openai-processing-ms", str(took).encode()),
             ]

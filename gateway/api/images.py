@@ -61,7 +61,13 @@ def generations_route(
             patience = await stack.enter_async_context(Patience(generations, generation, request, seconds))
             outcome = await patience.outcome(waiting.keepalive_s if plan.stream else None)
             if outcome is None:
-                content = stream.events(patience, stack.pop_all(), waiting.keepalive_s, clock)
+                content = stream.events(
+                    patience,
+                    stack.pop_all(),
+                    keepalive_s=waiting.keepalive_s,
+                    clock=clock,
+                    any_size=_takes_any_size(request.headers),
+                )
                 return stream.respond(content, disclosures(generation, None))
         return await answer(request, generation, outcome)
 
@@ -70,15 +76,14 @@ def generations_route(
         headers = disclosures(generation, outcome)
         facts = {"images": len(outcome.pictures), "cost_usd": headers.get("x-gateway-cost-usd")}
         request.scope["state"]["facts"] |= facts
+        any_size = _takes_any_size(request.headers)
         if plan.stream:
-            event = stream.event_of(plan, outcome, int(clock()))
+            event = stream.event_of(plan, outcome, created=int(clock()), any_size=any_size)
             return Response(event, media_type=stream.MEDIA_TYPE, headers=stream.HEADERS | headers)
         urls = None
         if plan.response_format == "url":
             urls = [await _url(hosting, origin.of(request), picture, headers) for picture in outcome.pictures]
-        body = wire.respond(
-            plan, outcome, created=int(clock()), urls=urls, any_size=not _knows_three_sizes(request.headers)
-        )
+        body = wire.respond(plan, outcome, created=int(clock()), urls=urls, any_size=any_size)
         return Response(body, media_type=MediaType.JSON, headers=headers)
 
     return generate
@@ -88,10 +93,10 @@ def _is_retry(headers: Mapping[str, str]) -> bool:
     return headers.get("x-stainless-retry-count", "0") not in {"", "0"}
 
 
-def _knows_three_sizes(headers: Mapping[str, str]) -> bool:
-    """Tell whether the client is an openai-python before 3.0, whose strict models take three sizes only."""
+def _takes_any_size(headers: Mapping[str, str]) -> bool:
+    """Tell whether the client is none of the openai-pythons before 3.0, whose strict models take three sizes only."""
     major = headers.get("x-stainless-package-version", "").partition(".")[0]
-    return headers.get("x-stainless-lang") == "python" and major in {"0", "1", "2"}
+    return headers.get("x-stainless-lang") != "python" or major not in {"0", "1", "2"}
 
 
 def disclosures(generation: Generation, outcome: Outcome | None) -> dict[str, str]:

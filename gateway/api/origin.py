@@ -22,7 +22,7 @@ class PublicOrigin:
         if self._configured:
             return self._configured
         scheme, host = request.scope["scheme"], request.headers.get("host", "")
-        if self._is_trusted(request):
+        if self._trusted and self._is_trusted(request):
             scheme = _first(request.headers.get("x-forwarded-proto")) or scheme
             host = _first(request.headers.get("x-forwarded-host")) or host
         if scheme not in {"http", "https"} or not _is_host(host):

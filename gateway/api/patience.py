@@ -34,7 +34,7 @@ class Patience:
         self.generation = generation
         self._generations = generations
         self._left = asyncio.ensure_future(_left(request))
-        self._timer = asyncio.ensure_future(asyncio.sleep(seconds))
+        self._ends = asyncio.get_running_loop().time() + seconds
         self._has_outcome = False
 
     async def __aenter__(self) -> Self:
@@ -42,7 +42,6 @@ class Patience:
 
     async def __aexit__(self, *_: object) -> None:
         self._left.cancel()
-        self._timer.cancel()
         if not self._has_outcome:
             self._generations.leave(self.generation)
 
@@ -56,13 +55,15 @@ class Patience:
 
         """
         task = self.generation.task
-        await asyncio.wait({task, self._left, self._timer}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        left_s = self._ends - asyncio.get_running_loop().time()
+        timeout = left_s if within_s is None else min(within_s, left_s)
+        await asyncio.wait({task, self._left}, timeout=max(timeout, 0), return_when=asyncio.FIRST_COMPLETED)
         if task.done() and not self._left.done():
             self._has_outcome = True
             return task.result()
         if self._left.done():
             raise ClientLeft
-        if self._timer.done():
+        if timeout == left_s:
             raise DeadlineExceeded(
                 "The picture is still being made, but this request has waited as long as it may. It is not lost: "
                 "send the same request again to collect it."

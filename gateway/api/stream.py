@@ -18,7 +18,7 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 async def events(
-    patience: Patience, held: AsyncExitStack, keepalive_s: float, clock: Callable[[], float]
+    patience: Patience, held: AsyncExitStack, *, keepalive_s: float, clock: Callable[[], float], any_size: bool
 ) -> AsyncIterator[bytes]:
     """Give a comment every `keepalive_s` seconds, then the one event, or an error event.
 
@@ -30,16 +30,16 @@ async def events(
             while outcome is None:
                 yield _KEEP_ALIVE
                 outcome = await patience.outcome(keepalive_s)
-        yield event_of(patience.generation.plan, outcome, int(clock()))
+        yield event_of(patience.generation.plan, outcome, created=int(clock()), any_size=any_size)
     except ClientLeft:
         return
     except GatewayError as error:
         yield _frame("error", b'{"type":"error",' + envelope_of(error)[1:])
 
 
-def event_of(plan: Plan, outcome: Outcome, created: int) -> bytes:
+def event_of(plan: Plan, outcome: Outcome, *, created: int, any_size: bool) -> bytes:
     """Render the event that carries the picture."""
-    return _frame("image_generation.completed", completed_event(plan, outcome, created=created))
+    return _frame("image_generation.completed", completed_event(plan, outcome, created=created, any_size=any_size))
 
 
 def respond(content: AsyncIterator[bytes], headers: dict[str, str]) -> Stream:

@@ -121,14 +121,15 @@ class CompletedEvent(msgspec.Struct, frozen=True, tag="image_generation.complete
     usage: UsageBlock
 
 
-def completed_event(plan: Plan, outcome: Outcome, *, created: int) -> bytes:
-    """Render the event that ends a stream."""
+def completed_event(plan: Plan, outcome: Outcome, *, created: int, any_size: bool = True) -> bytes:
+    """Render the event that ends a stream; `any_size` as above, but here the field is required and takes `auto`."""
     picture = outcome.pictures[0]
+    size = f"{picture.width}x{picture.height}"
     return msgspec.json.encode(
         CompletedEvent(
             b64_json=_base64(picture),
             created_at=created,
-            size=f"{picture.width}x{picture.height}",
+            size=size if any_size or size in _THREE_SIZES else "auto",
             quality=plan.quality or "auto",
             background=_background(plan, picture),
             output_format=picture.format,

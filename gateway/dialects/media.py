@@ -18,7 +18,10 @@ def sniff(data: bytes) -> str | None:
     """Tell an image's media type from its first bytes; None where it is no image we know."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
-    return next((media for magic, media in _MAGIC.items() if data.startswith(magic)), None)
+    for magic, media in _MAGIC.items():
+        if data.startswith(magic):
+            return media
+    return None
 
 
 def picture(text: str) -> bytes | None:

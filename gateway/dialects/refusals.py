@@ -63,8 +63,8 @@ def moderated(model: Model, detail: str = "") -> Moderated:
     message = "Your request was rejected by the safety system of the model."
     said = f" It said: {_clean(detail)}" if detail else ""
     if model.id.startswith("dall-e"):
-        return Moderated(message + said, type="invalid_request_error", code="content_policy_violation", param="prompt")
-    return Moderated(message + said, param="prompt")
+        return Moderated(message + said, type="invalid_request_error", code="content_policy_violation")
+    return Moderated(message + said)
 
 
 def _clean(text: str) -> str:

@@ -1,7 +1,8 @@
 """From what upstream hands over, bytes or a short-lived URL, to the pictures that the client gets."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from gateway.dialects.base import Image
 from gateway.errors import UpstreamFailed
@@ -9,6 +10,8 @@ from gateway.generation.pictures import NoPicture, Picture, Pictures
 from gateway.generation.plan import Encoding
 from gateway.telemetry.events import DownloadFinished, DownloadRetried, Emit, PictureLost, fault_in, outcome_of
 from gateway.upstream.download import Downloader, DownloadFailed
+
+T = TypeVar("T")
 
 _LONGEST_PAUSE_S = 5.0
 _LOOKS_AT_NO_PICTURE = 3
@@ -47,7 +50,7 @@ class Delivery:
             GatewayError: not one of them could be had.
 
         """
-        done = await asyncio.gather(*(self._one(image, encoding) for image in images))
+        done = await together([self._one(image, encoding) for image in images])
         pictures = [item for item in done if isinstance(item, Picture)]
         if pictures:
             return pictures
@@ -99,3 +102,8 @@ def _not_fetched(failure: DownloadFailed) -> UpstreamFailed:
         "It was probably charged; the request is not sent again.",
         code="download_failed",
     )
+
+
+async def together(work: list[Coroutine[Any, Any, T]]) -> list[T]:
+    """Wait for all of it at once; a single piece needs no task of its own."""
+    return [await work[0]] if len(work) == 1 else await asyncio.gather(*work)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.dialects.base import Usage
 from gateway.errors import GatewayError, Unavailable
-from gateway.generation.delivery import Delivery
+from gateway.generation.delivery import Delivery, together
 from gateway.generation.driver import Driver
 from gateway.generation.limits import Circuits, Slots
 from gateway.generation.pictures import Picture
@@ -140,7 +140,7 @@ class Generations:
         Where none does, a failure that invites a retry gives way to one that does not: a retry repeats all parts,
         and another one may have been charged.
         """
-        done = await asyncio.gather(*(self._part(plan, part) for part in plan.parts))
+        done = await together([self._part(plan, part) for part in plan.parts])
         bought = [item for item in done if isinstance(item, _Bought)]
         if not bought:
             raise min((item for item in done if isinstance(item, GatewayError)), key=lambda e: e.should_retry is True)

@@ -1,6 +1,7 @@
 """Calls to Aihubmix: the only holder of its key."""
 
 import asyncio
+import functools
 from typing import Literal
 
 import httpx
@@ -40,7 +41,13 @@ class Upstream:
             raise ValueError("the Aihubmix key holds a line break or a character that is not ASCII")
         self._transport = transport
         self._origins = {"api": base_url.rstrip("/"), "tasks": tasks_url.rstrip("/")}
-        self._api_key = api_key
+        self._headers = [
+            ("Accept", "application/json"),
+            ("Accept-Encoding", "identity"),  # base64 hardly shrinks, and inflating it would hold the loop
+            ("Authorization", f"Bearer {api_key}"),
+            ("User-Agent", f"aihubmix-image-gateway/{__version__}"),
+        ]
+        self._headers_with_body = [*self._headers, ("Content-Type", "application/json")]
         self._connect_timeout_s = connect_timeout_s
         self._pool_timeout_s = pool_timeout_s
         self._max_reply_bytes = max_reply_bytes
@@ -76,21 +83,18 @@ class Upstream:
     def _build(self, method: str, origin: Origin, path: str, content: bytes | None, timeout_s: float) -> httpx.Request:
         if not path.startswith("/"):  # else it could extend the host's name, and the key would go there
             raise ValueError(f"an upstream path starts with a slash, unlike {path!r}")
-        headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",  # base64 hardly shrinks, and inflating it would hold the loop
-            "Authorization": f"Bearer {self._api_key}",
-            "User-Agent": f"aihubmix-image-gateway/{__version__}",
+        timeouts = {
+            "connect": self._connect_timeout_s,
+            "read": timeout_s,
+            "write": timeout_s,
+            "pool": self._pool_timeout_s,
         }
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        timeout = httpx.Timeout(timeout_s, connect=self._connect_timeout_s, pool=self._pool_timeout_s)
         return httpx.Request(
             method,
-            self._origins[origin] + path,
-            headers=headers,
+            _url(self._origins[origin] + path),
+            headers=self._headers if content is None else self._headers_with_body,
             content=content,
-            extensions={"timeout": timeout.as_dict()},
+            extensions={"timeout": timeouts},
         )
 
     async def _read(self, response: httpx.Response) -> httpx.Response:
@@ -102,6 +106,11 @@ class Upstream:
             body = b""
         headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in _FRAMING_HEADERS]
         return httpx.Response(response.status_code, headers=headers, content=body)
+
+
+@functools.lru_cache(maxsize=256)
+def _url(text: str) -> httpx.URL:
+    return httpx.URL(text)  # parsing one costs as much as sending it
 
 
 def _body_reason(exc: Exception) -> Reason:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import io
 import socket
 import ssl
@@ -52,6 +53,11 @@ def _translated() -> Iterator[None]:
         meaning = next(meaning for raised, meaning in _FAILURES if isinstance(exc, raised))
         # Only the type's name: aiohttp's own messages hold URLs, and those may be signed.
         raise meaning(type(exc).__name__) from exc
+
+
+@functools.lru_cache(maxsize=256)
+def _exactly(url: str) -> yarl.URL:
+    return yarl.URL(url, encoded=True)  # a signed URL must arrive byte for byte
 
 
 async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -171,7 +177,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         with _translated():
             return await self._open_session().request(
                 request.method,
-                yarl.URL(str(request.url), encoded=True),  # a signed URL must arrive byte for byte
+                _exactly(str(request.url)),
                 headers=headers,
                 data=_TimedBody(body, timeouts.get("write")) if body else None,
                 timeout=aiohttp.ClientTimeout(

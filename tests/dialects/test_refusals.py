@@ -82,7 +82,7 @@ def test_moderation(body, status):
         400,
         "image_generation_user_error",
         "moderation_blocked",
-        "prompt",
+        None,
     )
     assert "safety system" in told.message
 
