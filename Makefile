@@ -32,11 +32,14 @@ format: .venv/dev.stamp ## Format the code and fix what can be fixed
 
 # The header must not depend on where, or with which options, it was made.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url pyproject.toml
+	--generate-hashes --no-emit-index-url
 
 lock: .venv/dev.stamp ## Pin the newest versions of all dependencies, with hashes
-	$(LOCK) --output-file requirements.txt
-	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	for name in openai-1 langchain litellm; do \
+		$(LOCK) tests/clients/requirements-$$name.in --output-file tests/clients/requirements-$$name.txt || exit 1; \
+	done
 
 .venv/run.stamp: requirements.txt pyproject.toml | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import uvicorn
 
+from gateway import memory
 from gateway.catalog import CatalogError
 from gateway.processes import StartFailed
 from gateway.settings import Settings
@@ -45,13 +46,18 @@ class _Server(uvicorn.Server):
             signal.raise_signal(signal.SIGTERM)
 
         loop.add_reader(launcher_gone, leave)
+        memory.freeze()
+        self._chore = asyncio.ensure_future(memory.give_back(memory.trimmer()))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._chore.cancel()
+        await super().shutdown(sockets)
 
 
 def run(settings: Settings, make: Callable[[Settings], Any], listen_fd: int, ready_fd: int) -> None:
     """Serve until SIGTERM, then let requests finish within the grace of the settings."""
-    app = make(settings)
-    # Afterwards, for Litestar sets up logging of its own, in which httpx would write down signed URLs.
     log.configure(level=settings.log.level, format=settings.log.format)
+    app = make(settings)
     config = uvicorn.Config(
         app,
         loop="uvloop",

@@ -61,7 +61,7 @@ class UsageBlock(msgspec.Struct, frozen=True):
 class ImageItem(msgspec.Struct, frozen=True, omit_defaults=True):
     """One picture: exactly one of `b64_json` and `url`."""
 
-    b64_json: msgspec.Raw | None = None
+    b64_json: str | None = None
     url: str | None = None
     revised_prompt: str | None = None
 
@@ -78,6 +78,7 @@ class ImagesResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     size: str | None = None
 
 
+_HOLE = "@"
 _THREE_SIZES = {"1024x1024", "1024x1536", "1536x1024"}
 
 
@@ -89,14 +90,14 @@ def respond(plan: Plan, outcome: Outcome, *, created: int, urls: list[str] | Non
     items = [
         ImageItem(
             url=urls[index] if urls else None,
-            b64_json=None if urls else _base64(picture),
+            b64_json=None if urls else _HOLE,
             revised_prompt=picture.revised_prompt,
         )
         for index, picture in enumerate(outcome.pictures)
     ]
     first = outcome.pictures[0]
     size = f"{first.width}x{first.height}"
-    return msgspec.json.encode(
+    frame = msgspec.json.encode(
         ImagesResponse(
             created=created,
             data=items,
@@ -107,12 +108,13 @@ def respond(plan: Plan, outcome: Outcome, *, created: int, urls: list[str] | Non
             size=size if any_size or size in _THREE_SIZES else None,
         )
     )
+    return frame if urls else _filled(frame, outcome.pictures)
 
 
 class CompletedEvent(msgspec.Struct, frozen=True, tag="image_generation.completed"):
     """The one event of a stream; every field is required, so what the request left open is `auto`."""
 
-    b64_json: msgspec.Raw
+    b64_json: str
     created_at: int
     size: str
     quality: str
@@ -125,9 +127,9 @@ def completed_event(plan: Plan, outcome: Outcome, *, created: int, any_size: boo
     """Render the event that ends a stream; `any_size` as above, but here the field is required and takes `auto`."""
     picture = outcome.pictures[0]
     size = f"{picture.width}x{picture.height}"
-    return msgspec.json.encode(
+    frame = msgspec.json.encode(
         CompletedEvent(
-            b64_json=_base64(picture),
+            b64_json=_HOLE,
             created_at=created,
             size=size if any_size or size in _THREE_SIZES else "auto",
             quality=plan.quality or "auto",
@@ -136,15 +138,23 @@ def completed_event(plan: Plan, outcome: Outcome, *, created: int, any_size: boo
             usage=_usage(outcome.usage or Usage()),
         )
     )
+    return _filled(frame, [picture])
 
 
 def _background(plan: Plan, picture: Picture) -> str:
     return "transparent" if plan.wants_transparency and picture.has_alpha else "opaque"
 
 
-def _base64(picture: Picture) -> msgspec.Raw:
-    """Encode once, straight into its place: base64 needs no JSON escaping."""
-    return msgspec.Raw(b'"' + pybase64.b64encode(picture.data) + b'"')
+def _filled(frame: bytes, pictures: list[Picture]) -> bytes:
+    """Put the pictures into the holes of a rendered frame, encoded once and copied once.
+
+    Nothing else can look like a hole: in a JSON string the quotes around the key would be escaped.
+    """
+    head, *tails = frame.split(b'"b64_json":"' + _HOLE.encode() + b'"')
+    pieces = [head]
+    for picture, tail in zip(pictures, tails, strict=True):
+        pieces += [b'"b64_json":"', pybase64.b64encode(picture.data), b'"', tail]
+    return b"".join(pieces)
 
 
 def _usage(usage: Usage) -> UsageBlock:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
@@ -47,7 +48,7 @@ def configure(*, level: str, format: str) -> None:  # noqa: A002  the setting's 
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         _describe_exception,
     ]
-    render = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    render = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_json)
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -62,6 +63,10 @@ def configure(*, level: str, format: str) -> None:  # noqa: A002  the setting's 
     handler.setFormatter(foreign)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)  # httpx names URLs at INFO
     logging.captureWarnings(capture=True)
+
+
+def _json(event: EventDict, **_: Any) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
 
 
 def tag(**facts: str) -> None:

@@ -75,8 +75,14 @@ def test_seeds(fields, seeds, adjusted):
         ({"model": "V3", "output_format": "jpeg", "output_compression": 0}, Encoding("jpeg", 0)),
         ({"model": "V3", "output_format": "webp", "output_compression": 100}, Encoding("webp", 100)),
         ({"model": "V3", "output_compression": 100}, Encoding()),
-        ({"model": "gpt-image-1", "output_format": "jpeg", "output_compression": 30}, Encoding("jpeg", 30, compressed_upstream=True)),
-        ({"model": "imagen-3.0-generate-002", "output_format": "jpeg", "output_compression": 30}, Encoding("jpeg", 30, compressed_upstream=True)),
+        (
+            {"model": "gpt-image-1", "output_format": "jpeg", "output_compression": 30},
+            Encoding("jpeg", 30, compressed_upstream=True),
+        ),
+        (
+            {"model": "imagen-3.0-generate-002", "output_format": "jpeg", "output_compression": 30},
+            Encoding("jpeg", 30, compressed_upstream=True),
+        ),
         ({"model": "imagen-3.0-generate-002", "output_format": "webp", "output_compression": 30}, Encoding("webp", 30)),
         ({"model": "flux-kontext-pro", "output_format": "jpeg", "output_compression": 30}, Encoding("jpeg", 30)),
     ],

@@ -31,6 +31,8 @@ def settings_for(sandbox, valkey_url, **flags):
             "upstream.backoff_s": 0.01,
             "download.backoff_s": 0.01,
             "redis.url": valkey_url,
+            "redis.command_timeout_s": 5,  # a loaded machine is no dead Redis
+            "redis.connect_timeout_s": 5,
         }
         | named,
     )

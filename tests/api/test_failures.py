@@ -1,0 +1,278 @@
+"""Every failure of the upstream on every model: what the client is told, and what was sent for it.
+
+Read a row of the tables as: when this happens upstream, to these models, the client is told that.
+"""
+
+from collections import Counter
+from functools import partial
+from typing import NamedTuple
+
+import openai
+import pytest
+
+from tests.clients.catalogue import MODELS, extra, picture
+from tests.support.gateway import envelope
+from tests.support.haste import all_at_once, hasty_gateway
+from tests.support.misbehaving import closed_port
+
+ATTEMPTS = 2
+
+ALL = frozenset(model.id for model in MODELS)
+TASKS = frozenset({"flux-kontext-max", "flux-kontext-pro"})
+LINKS = TASKS | {
+    "dall-e-3", "V3", "Qwen-Image", "Qwen-Image-Edit", "irag-1.0", "ernie-irag-edit", "doubao-seedream-4-0-250828",
+}  # fmt: skip
+ONE_STEP = ALL - TASKS
+PACKED = frozenset(model.id for model in MODELS if model.native_n >= 3)  # three pictures by one call
+SPLIT = ALL - PACKED  # three pictures by three calls
+
+
+class Told(NamedTuple):
+    """What the client sees of one answer; `calls` are the billable calls that went upstream for it."""
+
+    status: int
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    should_retry: str | None = None
+    retry_after: str | None = None
+    calls: int = 1
+    pictures: int = 0
+
+
+DELIVERED = Told(200, pictures=1)
+MODERATED = Told(400, "image_generation_user_error", "moderation_blocked")
+POLICY = Told(400, "invalid_request_error", "content_policy_violation")
+NO_MODEL = Told(404, "invalid_request_error", "model_not_found", "model")
+OUR_KEY = Told(502, "server_error", "upstream_auth", should_retry="false")
+OUR_QUOTA = Told(502, "server_error", "upstream_quota", should_retry="false")
+NO_PICTURE = Told(502, "server_error", "upstream_error", should_retry="false")
+NOT_FETCHED = Told(502, "server_error", "download_failed", should_retry="false")
+UNKNOWN = Told(502, "server_error", "outcome_unknown", should_retry="false")
+TURNED_AWAY = Told(503, "server_error", "upstream_unavailable", None, "true", "1", calls=ATTEMPTS)
+
+FAILURES = [
+    # what happens upstream, to whom, what the client is told, the models that are told something else
+    # -- it refuses
+    ("moderated", ALL, MODERATED, {"dall-e-3": POLICY}),
+    ("moderated-output", ALL, MODERATED, {"dall-e-3": POLICY}),
+    ("unknown-model-400", ALL, NO_MODEL),
+    ("unknown-model-404", ALL, NO_MODEL),
+    ("unknown-model-503", ALL, NO_MODEL),
+    ("no-adaptor", ALL, NO_MODEL),
+    ("http-401", ALL, OUR_KEY),
+    ("http-403", ALL, OUR_QUOTA),
+    # -- it turns the call away before accepting it: the only calls that are made again
+    ("http-503", ALL, TURNED_AWAY),
+    ("http-429=1", ALL, TURNED_AWAY),
+    ("http-429=45", ALL, TURNED_AWAY._replace(retry_after="45", calls=1)),
+    ("http-429=900", ALL, TURNED_AWAY._replace(retry_after="60", calls=1)),
+    # -- it fails, and may have charged
+    ("http-500", ALL, NO_PICTURE),
+    ("error-200", ALL, NO_PICTURE),
+    ("garbage", ALL, NO_PICTURE),
+    ("empty-body", ALL, NO_PICTURE),
+    ("wrong-shape", ALL, NO_PICTURE),
+    ("not-an-image", ALL, NO_PICTURE),
+    ("fewer=1", ALL, NO_PICTURE),
+    # -- its answer is lost: nobody knows whether it charged
+    ("http-502", ALL, UNKNOWN),
+    ("http-504", ALL, UNKNOWN),
+    ("reset", ALL, UNKNOWN),
+    ("processed-then-reset", ALL, UNKNOWN),
+    ("half-body", ALL, UNKNOWN),
+    # -- it is odd, but there is a picture: that is paid for, and arrives
+    ("slow=0.3", ALL, DELIVERED),
+    ("more=2", ALL, DELIVERED),
+    ("mislabelled", ALL, DELIVERED),
+    ("form-base64_json", ONE_STEP, DELIVERED),
+    ("form-bytesBase64Encoded", ONE_STEP, DELIVERED),
+    ("form-data-url", ONE_STEP, DELIVERED),
+    ("form-url-strings", ONE_STEP, DELIVERED),
+    ("form-url-objects", ONE_STEP, DELIVERED),
+    ("form-content-url", ONE_STEP, DELIVERED),
+    ("form-output-strings", ONE_STEP, DELIVERED),
+    ("form-data-urls", ONE_STEP, DELIVERED),
+    ("form-object", ONE_STEP, DELIVERED),
+    ("form-image-body", ONE_STEP, DELIVERED),
+    # -- a task is in trouble
+    ("task-error", TASKS, NO_PICTURE),
+    ("task-late=3", TASKS, DELIVERED),
+    ("task-delay=0.5", TASKS, DELIVERED),
+    ("task-odd-id", TASKS, DELIVERED),
+    ("task-samples", TASKS, DELIVERED),
+    ("task-output", TASKS, DELIVERED),
+    ("poll-500=3", TASKS, DELIVERED),
+    ("poll-429=1", TASKS, DELIVERED),
+    ("poll-reset=3", TASKS, DELIVERED),
+    ("poll-garbage=3", TASKS, DELIVERED),
+    # -- the picture is made, but hard to fetch
+    ("download-404=2", LINKS, DELIVERED),
+    ("download-500=2", LINKS, DELIVERED),
+    ("download-reset=2", LINKS, DELIVERED),
+    ("download-truncated=2", LINKS, DELIVERED),
+    ("url-life=0", LINKS, NOT_FETCHED),
+]
+
+# The same for failures that do not end, before a gateway that soon gives up.
+ENDLESS = [
+    ("silence", ALL, UNKNOWN),
+    ("task-stuck", TASKS, UNKNOWN),
+    ("task-lost", TASKS, UNKNOWN),
+    ("task-gone", TASKS, UNKNOWN),
+    ("poll-500=1000", TASKS, UNKNOWN),
+    ("poll-garbage=1000", TASKS, UNKNOWN),
+    ("download-404=1000", LINKS, NOT_FETCHED),
+    ("download-500=1000", LINKS, NOT_FETCHED),
+    ("download-reset=1000", LINKS, NOT_FETCHED),
+    ("download-truncated=1000", LINKS, NOT_FETCHED),
+]
+
+# And where three pictures are asked for.
+OF_THREE = [
+    ("fewer=1", PACKED, DELIVERED._replace(pictures=2)),
+    ("fewer=1", SPLIT, NO_PICTURE._replace(calls=3)),
+    ("more=2", PACKED, DELIVERED._replace(pictures=3)),
+    ("more=2", SPLIT, DELIVERED._replace(pictures=3, calls=3)),
+    ("http-503", SPLIT, TURNED_AWAY._replace(calls=3 * ATTEMPTS)),
+    ("processed-then-reset", SPLIT, UNKNOWN._replace(calls=3)),
+]
+
+# Armed for the first call alone, where three pictures are asked for by three calls.
+FIRST_OF_THREE = [
+    ("http-503", DELIVERED._replace(pictures=3, calls=4)),
+    ("http-500", DELIVERED._replace(pictures=2, calls=3)),
+    ("processed-then-reset", DELIVERED._replace(pictures=2, calls=3)),
+    ("moderated", DELIVERED._replace(pictures=2, calls=3)),
+]
+
+
+def table(rows):
+    """Spell each row out as drill, whom it happens to, and what each of them is told."""
+    return [
+        pytest.param(drill, {model: (*others, {})[0].get(model, told) for model in models}, id=f"{drill}-{told.code}")
+        for drill, models, told, *others in rows
+    ]
+
+
+@pytest.fixture(scope="module")
+def brisk(sandbox_server, tmp_path_factory):
+    """Give a gateway that waits little, but does not give up."""
+    directory = tmp_path_factory.mktemp("brisk")
+    with hasty_gateway(sandbox_server, directory, upstream__attempts=ATTEMPTS) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def curt(sandbox_server, tmp_path_factory):
+    """Give a gateway that soon gives up."""
+    directory = tmp_path_factory.mktemp("curt")
+    with hasty_gateway(sandbox_server, directory, time_limit_s=2, download__patience_s=0.3) as gateway:
+        yield gateway
+
+
+def ask(client, prompt, n, model):
+    """Ask a model for pictures; returns the gateway's last answer, whatever it is."""
+    try:
+        return client.images.with_raw_response.generate(
+            model=model,
+            prompt=prompt,
+            n=n,
+            size="1024x1024",
+            response_format="b64_json",
+            extra_body=extra(next(row for row in MODELS if row.id == model)),
+        ).http_response
+    except openai.APIStatusError as refused:
+        return refused.response
+
+
+def seen(answer, calls):
+    """Take an answer apart, having checked what holds for every answer."""
+    if answer.status_code == 200:
+        body = answer.json()
+        pictures = {item["b64_json"] for item in body["data"]}
+        assert {(body["output_format"], body["size"])} == {picture(one) for one in pictures}
+        assert len(pictures) == len(body["data"])
+        return Told(200, calls=calls, pictures=len(pictures))
+    wait = answer.headers.get("retry-after")
+    if wait is not None:
+        assert 1 <= int(wait) <= 60
+        assert 0 < int(answer.headers["retry-after-ms"]) <= 1000 * int(wait)
+    return Told(*envelope(answer), answer.headers.get("x-should-retry"), wait, calls)
+
+
+def outcomes(gateway, sandbox, models, prompt, *, n=1, retries=2):
+    """Ask all models at once by the official client, and tell by model what it saw in the end."""
+    with gateway.openai(gateway.key()) as client:
+        answers = all_at_once(partial(ask, client.with_options(max_retries=retries), prompt, n), models)
+    calls = Counter(call.model for call in sandbox.calls if call.billable)
+    assert calls.keys() <= answers.keys()
+    return {model: seen(answer, calls[model]) for model, answer in answers.items()}
+
+
+def retries_for(expected):
+    """The SDK's own default, by which it would buy again unless told not to; none where a retry is invited."""
+    return 0 if any(told.should_retry == "true" for told in expected.values()) else 2
+
+
+@pytest.mark.parametrize(("drill", "expected"), table(FAILURES))
+def test_failures(brisk, sandbox, drill, expected):
+    """Each failure is told by status, code and headers, and a call that may have been accepted is never repeated.
+
+    Not by the gateway, and not by the SDK, whose own retries are at work here.
+    """
+    prompt = f"[[sandbox:{drill}]] a fox"
+
+    assert expected == outcomes(brisk, sandbox, expected, prompt, retries=retries_for(expected))
+
+
+@pytest.mark.parametrize(("drill", "expected"), table(ENDLESS))
+def test_endless_failures(curt, sandbox, drill, expected):
+    """What never ends upstream ends at the model's time limit, or the patience for its picture, and is bought once."""
+    assert expected == outcomes(curt, sandbox, expected, f"[[sandbox:{drill}]] a fox")
+
+
+@pytest.mark.parametrize(("drill", "expected"), table(OF_THREE))
+def test_failures_where_several_are_asked_for(brisk, sandbox, drill, expected):
+    """The pictures that were made are delivered; where there is none, the failure is."""
+    prompt = f"[[sandbox:{drill}]] a fox"
+
+    assert expected == outcomes(brisk, sandbox, expected, prompt, n=3, retries=retries_for(expected))
+
+
+@pytest.mark.parametrize(("drill", "told"), FIRST_OF_THREE, ids=[drill for drill, _ in FIRST_OF_THREE])
+def test_one_of_three_calls_fails(brisk, sandbox, drill, told):
+    """One failed call does not cost the other pictures."""
+    for model in SPLIT:
+        sandbox.drill(model, drill)
+
+    assert dict.fromkeys(SPLIT, told) == outcomes(brisk, sandbox, SPLIT, "a fox", n=3)
+
+
+@pytest.mark.parametrize("drill", ["http-503", "http-429=1"])
+def test_turned_away_once(brisk, sandbox, drill):
+    """A call that was turned away is made again, and the client never hears of it."""
+    for model in ALL:
+        sandbox.drill(model, drill)
+
+    assert dict.fromkeys(ALL, DELIVERED._replace(calls=2)) == outcomes(brisk, sandbox, ALL, "a fox", retries=0)
+
+
+def test_never_reached(sandbox, tmp_path):
+    """Where no connection stands nothing was bought, and a retry is invited."""
+    nowhere = f"http://127.0.0.1:{closed_port()}"
+    with hasty_gateway(sandbox, tmp_path, upstream__base_url=nowhere, upstream__tasks_url=nowhere) as gateway:
+        told = outcomes(gateway, sandbox, ALL, "a fox", retries=0)
+
+    assert dict.fromkeys(ALL, TURNED_AWAY._replace(calls=0)) == told
+
+
+def test_upstream_words_do_not_leak(brisk, sandbox):
+    """No answer names the upstream, its key or its trace ids."""
+    for drill in ("moderated", "http-401", "http-403", "http-500", "http-502", "error-200", "unknown-model-400"):
+        with brisk.openai(brisk.key()) as client:
+            answers = all_at_once(partial(ask, client, f"[[sandbox:{drill}]] a fox", 1), ALL)
+        said = " ".join(f"{answer.headers} {answer.text}" for answer in answers.values()).casefold()
+        traces = {word for call in sandbox.calls for word in ("aihubmix", "tid:", "sk-", call.key) if word}
+
+        assert not {word for word in traces if word in said}
