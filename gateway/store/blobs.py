@@ -22,10 +22,8 @@ class Blobs:
         """Keep `data` for at least `life_s` seconds; returns its name. A longer life that it has stays."""
         name = hashlib.sha256(data).hexdigest()
         life = math.ceil(life_s)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.set(f"blob:{name}", data, ex=life, nx=True)
-            pipe.expire(f"blob:{name}", life, gt=True)
-            await pipe.execute()
+        if not await self._redis.set(f"blob:{name}", data, ex=life, nx=True):
+            await self._redis.expire(f"blob:{name}", life, gt=True)
         return name
 
     async def get(self, name: str) -> bytes | None:

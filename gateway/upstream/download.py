@@ -15,6 +15,11 @@ DownloadReason = (
     | Literal["bad_url", "userinfo", "not_https", "host_refused", "address_refused", "redirects", "status"]
 )
 
+_HEADERS = [
+    ("Accept", "*/*"),  # anything narrower invites a CDN to convert the picture
+    ("Accept-Encoding", "identity"),
+    ("User-Agent", f"aihubmix-image-gateway/{__version__}"),
+]
 _MAX_REDIRECTS = 5
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OK = 200
@@ -112,13 +117,8 @@ class Downloader:
         return allowed_hosts is None or any(host == h or host.endswith(f".{h}") for h in allowed_hosts if h)
 
     def _build(self, url: httpx.URL) -> httpx.Request:
-        headers = {
-            "Accept": "*/*",  # anything narrower invites a CDN to convert the picture
-            "Accept-Encoding": "identity",
-            "User-Agent": f"aihubmix-image-gateway/{__version__}",
-        }
-        timeout = httpx.Timeout(self._timeout_s).as_dict()
-        return httpx.Request("GET", url, headers=headers, extensions={"timeout": timeout})
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_s)
+        return httpx.Request("GET", url, headers=_HEADERS, extensions={"timeout": timeouts})
 
     async def _read(self, response: httpx.Response) -> bytes:
         status = response.status_code

@@ -100,10 +100,13 @@ class _ResponseBody(httpx.AsyncByteStream):
             yield chunk
 
     async def _read(self) -> bytes:
-        # Timed here too: aiohttp 3.14 stops its own timer, and wakes nobody, on broken framing within a body.
+        content = self._response.content
         with _translated():
+            if content.at_eof():
+                return b""
+            # Timed here too: aiohttp 3.14 stops its own timer, and wakes nobody, on broken framing within a body.
             async with asyncio.timeout(self._read_timeout_s):
-                return await self._response.content.readany()
+                return await content.readany()
 
     async def aclose(self) -> None:
         if self._response.content.at_eof():
