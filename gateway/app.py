@@ -84,7 +84,11 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 generations=generations,
                 hosting=hosting,
                 origin=origin,
-                waiting=Waiting(settings.server.request_timeout_s, settings.server.stream_keepalive_s),
+                waiting=Waiting(
+                    settings.server.request_timeout_s,
+                    settings.server.stream_keepalive_s,
+                    collects=settings.server.workers == 1,
+                ),
                 clock=time.time,
             ),
             models_router(keys=keys, catalog=catalog),

@@ -16,12 +16,12 @@ _EXPOSED = (
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
     "x-ratelimit-limit-images, x-ratelimit-remaining-images, x-ratelimit-reset-images"
 )
-_ALWAYS: list[tuple[bytes, bytes]] = [(b"openai-version", b"2020-10-01"), (b"x-content-type-options", b"nosniff")]
-_FOR_BROWSERS: list[tuple[bytes, bytes]] = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", _EXPOSED.encode()),
-    *_ALWAYS,
+_ALWAYS: list[tuple[bytes, bytes]] = [
+    (b"access-control-allow-origin", b"*"),  # also where no script asks: a cached picture may be asked for by one later
+    (b"openai-version", b"2020-10-01"),
+    (b"x-content-type-options", b"nosniff"),
 ]
+_FOR_BROWSERS: list[tuple[bytes, bytes]] = [(b"access-control-expose-headers", _EXPOSED.encode()), *_ALWAYS]
 _UNROUTED = "unrouted"
 
 

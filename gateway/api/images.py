@@ -13,23 +13,30 @@ from litestar.response import Stream
 
 from gateway.api import stream, wire
 from gateway.api.auth import authenticate, permit
+from gateway.api.disclosure import disclosures
 from gateway.api.origin import PublicOrigin
 from gateway.api.patience import Patience, deadline_s
+from gateway.api.stream import outcome_facts
 from gateway.errors import GatewayError
+from gateway.generation.delivery import together
 from gateway.generation.engine import Generation, Generations, Outcome
 from gateway.generation.hosting import Hosting
 from gateway.generation.pictures import EXTENSIONS, MEDIA_TYPES, Picture
-from gateway.generation.plan import Planner
+from gateway.generation.plan import Plan, Planner
 from gateway.store.connection import RedisTrouble
 from gateway.store.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long requests wait, in seconds: at most `longest_s`; a stream gives a sign of life every `keepalive_s`."""
+    """How long requests wait, in seconds: at most `longest_s`; a stream gives a sign of life every `keepalive_s`.
+
+    `collects` tells whether a retry is sure to find what its first try left: with several workers it is not.
+    """
 
     longest_s: float
     keepalive_s: float
+    collects: bool
 
 
 def generations_route(
@@ -57,36 +64,50 @@ def generations_route(
         )
         facts["generation_id"] = generation.id
         seconds = deadline_s(request.headers, waiting.longest_s)
-        async with AsyncExitStack() as stack:
-            patience = await stack.enter_async_context(Patience(generations, generation, request, seconds))
-            outcome = await patience.outcome(waiting.keepalive_s if plan.stream else None)
-            if outcome is None:
-                content = stream.events(
-                    patience,
-                    stack.pop_all(),
-                    keepalive_s=waiting.keepalive_s,
-                    clock=clock,
-                    any_size=_takes_any_size(request.headers),
-                )
-                return stream.respond(content, disclosures(generation, None))
-        return await answer(request, generation, outcome)
-
-    async def answer(request: Request[Any, Any, Any], generation: Generation, outcome: Outcome) -> Response[bytes]:
-        plan = generation.plan
-        headers = disclosures(generation, outcome)
-        facts = {"images": len(outcome.pictures), "cost_usd": headers.get("x-gateway-cost-usd")}
-        request.scope["state"]["facts"] |= facts
         any_size = _takes_any_size(request.headers)
-        if plan.stream:
-            event = stream.event_of(plan, outcome, created=int(clock()), any_size=any_size)
-            return Response(event, media_type=stream.MEDIA_TYPE, headers=stream.HEADERS | headers)
+        async with AsyncExitStack() as stack:
+            patience = await stack.enter_async_context(
+                Patience(generations, generation, request, seconds, collects=waiting.collects)
+            )
+            if not plan.stream:
+                outcome = await patience.outcome()
+                return patience.answered(await answer(request, generation, plan, outcome, any_size=any_size))
+            events = stream.Events(plan, patience, facts, clock=clock, any_size=any_size)
+            first = await patience.outcome_within(waiting.keepalive_s)
+            headers = stream.HEADERS | disclosures(generation, plan, first)
+            if first is not None:
+                return patience.answered(
+                    Response(events.completed(first), media_type=stream.MEDIA_TYPE, headers=headers)
+                )
+            content = events.all(stack.pop_all(), waiting.keepalive_s)
+            return Stream(content, media_type=stream.MEDIA_TYPE, headers=headers)
+
+    async def answer(
+        request: Request[Any, Any, Any], generation: Generation, plan: Plan, outcome: Outcome, *, any_size: bool
+    ) -> Response[bytes]:
+        headers = disclosures(generation, plan, outcome)
+        request.scope["state"]["facts"] |= outcome_facts(outcome)
         urls = None
         if plan.response_format == "url":
-            urls = [await _url(hosting, origin.of(request), picture, headers) for picture in outcome.pictures]
+            urls = await published(hosting, origin.of(request), outcome.pictures, headers)
         body = wire.respond(plan, outcome, created=int(clock()), urls=urls, any_size=any_size)
         return Response(body, media_type=MediaType.JSON, headers=headers)
 
     return generate
+
+
+async def published(hosting: Hosting, origin: str, pictures: list[Picture], headers: dict[str, str]) -> list[str]:
+    """Host the pictures; while the store does not answer they travel in data URLs, disclosed, for they are paid for."""
+    try:
+        return [origin + path for path in await together([hosting.publish(picture) for picture in pictures])]
+    except (GatewayError, *RedisTrouble):
+        headers["x-gateway-adjusted"] = ",".join(filter(None, [headers.get("x-gateway-adjusted"), "url=data"]))
+        return [_data_url(picture) for picture in pictures]
+
+
+def _data_url(picture: Picture) -> str:
+    media = MEDIA_TYPES[EXTENSIONS[picture.format]]
+    return f"data:{media};base64,{base64.b64encode(picture.data).decode()}"
 
 
 def _is_retry(headers: Mapping[str, str]) -> bool:
@@ -97,43 +118,6 @@ def _takes_any_size(headers: Mapping[str, str]) -> bool:
     """Tell whether the client is none of the openai-pythons before 3.0, whose strict models take three sizes only."""
     major = headers.get("x-stainless-package-version", "").partition(".")[0]
     return headers.get("x-stainless-lang") != "python" or major not in {"0", "1", "2"}
-
-
-def disclosures(generation: Generation, outcome: Outcome | None) -> dict[str, str]:
-    """Tell in headers what it cost, as soon as that is known, and where the picture differs from the wish."""
-    plan = generation.plan
-    headers = {"x-gateway-generation-id": generation.id, "x-gateway-cache": "bypass"}
-    if outcome is not None and outcome.cost is not None:
-        headers["x-gateway-cost-usd"] = dollars(outcome.cost)
-    if plan.adjusted:
-        headers["x-gateway-adjusted"] = _pairs(plan.adjusted)
-    if plan.ignored:
-        headers["x-gateway-ignored"] = ",".join(name for name in map(_token, plan.ignored) if name)
-    return headers
-
-
-def dollars(micro: int) -> str:
-    """Render micro-dollars as a decimal, without trailing zeros."""
-    return f"{micro / 1_000_000:.6f}".rstrip("0").rstrip(".")
-
-
-def _pairs(adjusted: Mapping[str, str]) -> str:
-    return ",".join(f"{name}={value}" for name, value in adjusted.items())
-
-
-def _token(name: str) -> str:
-    """Make a client's own key fit for a header."""
-    return "".join(char for char in name[:64] if char.isascii() and (char.isalnum() or char in "-_."))
-
-
-async def _url(hosting: Hosting, origin: str, picture: Picture, headers: dict[str, str]) -> str:
-    """Host a picture; while the store does not answer it travels in a data URL, disclosed, for it is paid for."""
-    try:
-        return origin + await hosting.publish(picture)
-    except (GatewayError, *RedisTrouble):
-        headers["x-gateway-adjusted"] = ",".join(filter(None, [headers.get("x-gateway-adjusted"), "url=data"]))
-        media = MEDIA_TYPES[EXTENSIONS[picture.format]]
-        return f"data:{media};base64,{base64.b64encode(picture.data).decode()}"
 
 
 def _check_media_type(request: Request[Any, Any, Any]) -> None:

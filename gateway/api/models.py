@@ -7,7 +7,7 @@ import msgspec
 from litestar import MediaType, Request, Response, Router, get
 from litestar.params import FromPath
 
-from gateway.api.auth import authenticate
+from gateway.api.auth import authenticate, permit
 from gateway.catalog import Catalog, Model
 from gateway.store.keys import Keys
 
@@ -39,8 +39,10 @@ def models_router(*, keys: Keys, catalog: Catalog) -> Router:
 
     @get("/{model_id:path}")
     async def show_model(request: Request[Any, Any, Any], model_id: FromPath[Path]) -> Response[bytes]:
-        await authenticate(request, keys)
-        return _json(_object(catalog.resolve(str(model_id).lstrip("/"))))
+        principal = await authenticate(request, keys)
+        model = catalog.resolve(str(model_id).lstrip("/"))
+        permit(principal, model)
+        return _json(_object(model))
 
     return Router("/v1/models", route_handlers=[list_models, show_model])
 

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from litestar import Request
 
 from gateway.api.errors import ClientLeft
 from gateway.errors import DeadlineExceeded
 from gateway.generation.engine import Generation, Generations, Outcome
+
+T = TypeVar("T")
 
 _MARGIN_S = 5.0
 
@@ -25,28 +27,42 @@ def deadline_s(headers: Mapping[str, str], longest_s: float) -> float:
 class Patience:
     """Waits for one generation on behalf of one request, `seconds` at most.
 
-    Used as a context: leaving it without an outcome lets the generation go on, to be claimed by the retry.
+    Used as a context: leaving it before `answered` lets the generation go on, to be claimed by the retry. `collects`
+    tells whether the retry is sure to find it.
     """
 
     def __init__(
-        self, generations: Generations, generation: Generation, request: Request[Any, Any, Any], seconds: float
+        self,
+        generations: Generations,
+        generation: Generation,
+        request: Request[Any, Any, Any],
+        seconds: float,
+        *,
+        collects: bool,
     ) -> None:
-        self.generation = generation
+        self._generation = generation
         self._generations = generations
         self._left = asyncio.ensure_future(_left(request))
         self._ends = asyncio.get_running_loop().time() + seconds
-        self._has_outcome = False
+        self._collects = collects
+        self._is_answered = False
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        left = self._left.done()
         self._left.cancel()
-        if not self._has_outcome:
-            self._generations.leave(self.generation)
+        if left or not self._is_answered:
+            self._generations.leave(self._generation)
 
-    async def outcome(self, within_s: float | None = None) -> Outcome | None:
-        """Wait for the outcome, at most `within_s` seconds; None if that is not enough.
+    def answered(self, response: T) -> T:
+        """Note that the client gets its answer, unless it has left in the meantime."""
+        self._is_answered = True
+        return response
+
+    async def outcome(self) -> Outcome:
+        """Wait for the outcome.
 
         Raises:
             GatewayError: the generation failed.
@@ -54,21 +70,36 @@ class Patience:
             ClientLeft: nobody waits any more.
 
         """
-        task = self.generation.task
-        left_s = self._ends - asyncio.get_running_loop().time()
-        timeout = left_s if within_s is None else min(within_s, left_s)
-        await asyncio.wait({task, self._left}, timeout=max(timeout, 0), return_when=asyncio.FIRST_COMPLETED)
-        if task.done() and not self._left.done():
-            self._has_outcome = True
-            return task.result()
+        left_s = max(self._ends - asyncio.get_running_loop().time(), 0)
+        outcome = await self.outcome_within(left_s)
+        if outcome is None:
+            raise self._too_late()
+        return outcome
+
+    async def outcome_within(self, seconds: float) -> Outcome | None:
+        """Wait for the outcome, at most so many seconds; None if that is not enough. Raises as `outcome` does."""
+        task = self._generation.task
+        await asyncio.wait({task, self._left}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if self._left.done():
             raise ClientLeft
-        if timeout == left_s:
-            raise DeadlineExceeded(
-                "The picture is still being made, but this request has waited as long as it may. It is not lost: "
-                "send the same request again to collect it."
-            )
+        if task.done():
+            if task.exception() is not None:
+                self._is_answered = True
+            return task.result()
+        if asyncio.get_running_loop().time() >= self._ends:
+            raise self._too_late()
         return None
+
+    def _too_late(self) -> DeadlineExceeded:
+        if self._collects:
+            return DeadlineExceeded(
+                "This request has waited for its picture as long as it may. Send the same request again to collect it."
+            )
+        late = DeadlineExceeded(
+            "This request has waited for its picture as long as it may. Sending it again may buy the picture anew."
+        )
+        late.should_retry = False
+        return late
 
 
 async def _left(request: Request[Any, Any, Any]) -> None:

@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-
-from litestar.response import Stream
+from typing import Any
 
 from gateway.api.errors import ClientLeft, envelope_of
 from gateway.api.patience import Patience
@@ -12,39 +11,54 @@ from gateway.errors import GatewayError
 from gateway.generation.engine import Outcome
 from gateway.generation.plan import Plan
 
-_KEEP_ALIVE = b": the picture is being made\n\n"
 MEDIA_TYPE = "text/event-stream"
-HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # proxies are told not to hold events back
+
+_KEEP_ALIVE = b": the picture is being made\n\n"
 
 
-async def events(
-    patience: Patience, held: AsyncExitStack, *, keepalive_s: float, clock: Callable[[], float], any_size: bool
-) -> AsyncIterator[bytes]:
-    """Give a comment every `keepalive_s` seconds, then the one event, or an error event.
+class Events:
+    """The events of one request; `facts` are what its log line will tell. `clock` gives unix seconds."""
 
-    `held` keeps the patience open until the stream ends. `clock` gives unix seconds.
-    """
-    outcome: Outcome | None = None
-    try:
-        async with held:
-            while outcome is None:
-                yield _KEEP_ALIVE
-                outcome = await patience.outcome(keepalive_s)
-        yield event_of(patience.generation.plan, outcome, created=int(clock()), any_size=any_size)
-    except ClientLeft:
-        return
-    except GatewayError as error:
-        yield _frame("error", b'{"type":"error",' + envelope_of(error)[1:])
+    def __init__(
+        self, plan: Plan, patience: Patience, facts: dict[str, Any], *, clock: Callable[[], float], any_size: bool
+    ) -> None:
+        self._plan = plan
+        self._patience = patience
+        self._facts = facts
+        self._clock = clock
+        self._any_size = any_size
+
+    async def all(self, held: AsyncExitStack, keepalive_s: float) -> AsyncIterator[bytes]:
+        """Give a comment every `keepalive_s` seconds, then the one event, or an error event.
+
+        `held` keeps the patience open until the event has been sent.
+        """
+        try:
+            async with held:
+                outcome: Outcome | None = None
+                while outcome is None:
+                    yield _KEEP_ALIVE
+                    outcome = await self._patience.outcome_within(keepalive_s)
+                yield self.completed(outcome)
+                self._patience.answered(None)
+        except ClientLeft:
+            return
+        except GatewayError as error:
+            self._facts["error_code"] = error.code
+            yield _frame("error", b'{"type":"error",' + envelope_of(error)[1:])
+
+    def completed(self, outcome: Outcome) -> bytes:
+        """Render the event that carries the picture."""
+        self._facts |= outcome_facts(outcome)
+        event = completed_event(self._plan, outcome, created=int(self._clock()), any_size=self._any_size)
+        return _frame("image_generation.completed", event)
 
 
-def event_of(plan: Plan, outcome: Outcome, *, created: int, any_size: bool) -> bytes:
-    """Render the event that carries the picture."""
-    return _frame("image_generation.completed", completed_event(plan, outcome, created=created, any_size=any_size))
-
-
-def respond(content: AsyncIterator[bytes], headers: dict[str, str]) -> Stream:
-    """Answer with events as they come; proxies are told not to hold them back."""
-    return Stream(content, media_type=MEDIA_TYPE, headers=HEADERS | headers)
+def outcome_facts(outcome: Outcome) -> dict[str, Any]:
+    """Tell what the log line of a request should say of its pictures."""
+    cost = None if outcome.cost is None else outcome.cost / 1_000_000
+    return {"images": len(outcome.pictures), "cost_usd": cost}
 
 
 def _frame(name: str, data: bytes) -> bytes:

@@ -129,7 +129,8 @@ class Driver:
                     "been made and charged, so it is not sent again. Send it anew to buy it anew."
                 ) from failure
             raise Unavailable(
-                f"Upstream could not be reached ({failure.reason}); nothing was sent and nothing bought. Try again."
+                f"Upstream could not be reached ({failure.reason}); nothing was sent and nothing bought. Try again.",
+                code="server_overloaded" if failure.reason == "pool_timeout" else None,
             ) from failure
         purchase.reply = reply
         return reply

@@ -15,30 +15,39 @@ class Slots:
     """
 
     def __init__(self, *, max_in_flight: int, max_queued: int) -> None:
-        self._capacity = max_in_flight + max_queued
-        self._taken = 0
+        self._max_in_flight = max_in_flight
+        self._max_queued = max_queued
+        self._placed: dict[str, int] = {}
+        self._most: dict[str, int] = {}
         self._worker = asyncio.Semaphore(max_in_flight)
         self._models: dict[str, asyncio.Semaphore] = {}
 
-    def place(self, calls: int) -> Callable[[], None]:
-        """Take room for so many calls, in flight or in the queue; returns what gives it back, to be called once.
+    def place(self, model: Model, calls: int) -> Callable[[], None]:
+        """Take room for so many calls, in a slot or in the queue; returns what gives it back, to be called once.
 
         Raises:
-            Unavailable: the queue is full.
+            Unavailable: they would have to wait, and the queue is full.
 
         """
-        if self._taken + calls > self._capacity:
+        waiting = self._waiting()
+        self._most[model.id] = model.max_in_flight or self._max_in_flight
+        self._placed[model.id] = self._placed.get(model.id, 0) + calls
+        if waiting < self._waiting() > self._max_queued:
+            self._give_back(model, calls)
             raise Unavailable(
-                f"This worker has {self._taken} calls in flight and in its queue, and takes no more at the moment. "
-                "Nothing was bought. Try again.",
+                f"The model '{model.id}' has all the calls in flight that it may have, and {waiting} more wait for "
+                f"their turn; {self._max_queued} may. Nothing was bought. Try again.",
                 code="server_overloaded",
                 retry_after=2.0,
             )
-        self._taken += calls
-        return lambda: self._give_back(calls)
+        return lambda: self._give_back(model, calls)
 
-    def _give_back(self, calls: int) -> None:
-        self._taken -= calls
+    def _give_back(self, model: Model, calls: int) -> None:
+        self._placed[model.id] -= calls
+
+    def _waiting(self) -> int:
+        running = sum(min(placed, self._most[name]) for name, placed in self._placed.items())
+        return sum(self._placed.values()) - min(running, self._max_in_flight)
 
     @asynccontextmanager
     async def slot(self, model: Model) -> AsyncIterator[None]:
@@ -53,7 +62,7 @@ class Slots:
 
 
 class Circuits:
-    """Refuses a model at once after `failures` failures in a row, for `open_s` seconds; then one call may probe it.
+    """Refuses a model at once after `failures` generations in a row failed, for `open_s` seconds; then one may try.
 
     `clock` is monotonic, in seconds.
     """
@@ -67,7 +76,7 @@ class Circuits:
 
     @contextmanager
     def through(self, model: Model) -> Iterator[None]:
-        """Pass a call through, and learn from how it ends.
+        """Pass a generation through, and learn from how it ends.
 
         Raises:
             Unavailable: the model keeps failing.
@@ -111,7 +120,7 @@ class Circuits:
 
 
 def _blames_the_model(error: GatewayError) -> bool:
-    """Tell whether the model failed; where our own account is refused, that must go on being told as it is."""
-    if error.code in {"upstream_auth", "upstream_quota"}:
+    """Tell whether the model failed; where our own account or worker is at its end, that must be told as it is."""
+    if error.code in {"upstream_auth", "upstream_quota", "server_overloaded"}:
         return False
     return isinstance(error, UpstreamFailed | OutcomeUnknown | Unavailable)

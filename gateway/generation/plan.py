@@ -41,6 +41,7 @@ class Plan:
     """All that a generation needs to know; made without I/O.
 
     `adjusted` maps an OpenAI field to what was made of it, `ignored` names fields that are not honoured.
+    `wished_size` is the request's own word, `size` what is priced.
     `estimate` is in micro-dollars, at the dearest reading of the request; None where the model has no price.
     """
 
@@ -52,6 +53,7 @@ class Plan:
     stream: bool
     quality: Literal["low", "medium", "high"] | None
     size: str | None
+    wished_size: str | None
     wants_transparency: bool
     adjusted: Mapping[str, str]
     ignored: tuple[str, ...]
@@ -69,12 +71,15 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over what makes the picture: every part's first call, the encoding, the row's version."""
-        calls = [next(self.dialect.submit(self.model, part.payload)) for part in self.parts]
+        """SHA-256 over what makes the picture: every part's first call, the encoding, the row's version.
+
+        The parts' calls differ in count and seed alone, so that one call tells the rest of all.
+        """
         canonical = [
             self.model.id,
             self.model.version,
-            [(call, part.count) for call, part in zip(calls, self.parts, strict=True)],
+            next(self.dialect.submit(self.model, self.parts[0].payload)),
+            [(part.count, part.payload.get("seed")) for part in self.parts],
             (self.encoding.format, self.encoding.compression),
         ]
         return hashlib.sha256(msgspec.json.encode(canonical, order="deterministic")).hexdigest()
@@ -127,6 +132,7 @@ class Planner:
             stream=stream,
             quality=draft.quality,
             size=draft.size,
+            wished_size=ask.peek("size"),
             wants_transparency=ask.peek("background") == "transparent",
             adjusted=ask.adjusted,
             ignored=tuple(ignored),

@@ -1,6 +1,6 @@
 """Generations whose clients have left: each may be claimed once, by the same key asking for the same again."""
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -12,6 +12,8 @@ _WITHOUT_RETRY_COUNT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Left(Generic[T]):
+    key_id: str
+    fingerprint: str
     item: T
     since: float
 
@@ -25,33 +27,32 @@ class Unclaimed(Generic[T]):
     """
 
     def __init__(self, *, kept_s: float, size: int, clock: Callable[[], float]) -> None:
-        self._kept_s = kept_s
+        self.kept_s = kept_s
         self._size = size
         self._clock = clock
-        self._left: OrderedDict[tuple[str, str], _Left[T]] = OrderedDict()
+        self._left: deque[_Left[T]] = deque()  # the oldest first
 
     def leave(self, key_id: str, fingerprint: str, item: T) -> None:
-        """Keep what its client did not wait for."""
-        self._left[key_id, fingerprint] = _Left(item, self._clock())
-        self._left.move_to_end((key_id, fingerprint))
-        self._drop_old()
+        """Keep what its client did not wait for; of too many the oldest goes."""
+        self._left.append(_Left(key_id, fingerprint, item, self._clock()))
+        if len(self._left) > self._size:
+            self._left.popleft()
 
     def claim(self, key_id: str, fingerprint: str, *, is_retry: bool) -> T | None:
-        """Hand over what was left, if there is such a thing."""
-        self._drop_old()
-        left = self._left.get((key_id, fingerprint))
-        if left is None or not (is_retry or self._clock() - left.since <= _WITHOUT_RETRY_COUNT_S):
-            return None
-        del self._left[key_id, fingerprint]
-        return left.item
+        """Hand over what was left first, if there is such a thing."""
+        self.sweep()
+        oldest = self._clock() - (self.kept_s if is_retry else _WITHOUT_RETRY_COUNT_S)
+        for left in self._left:
+            if (left.key_id, left.fingerprint) == (key_id, fingerprint) and left.since >= oldest:
+                self._left.remove(left)
+                return left.item
+        return None
+
+    def sweep(self) -> None:
+        """Drop what was kept long enough."""
+        while self._left and self._clock() - self._left[0].since > self.kept_s:
+            self._left.popleft()
 
     def __bool__(self) -> bool:
         """Tell whether anything is left at all."""
         return bool(self._left)
-
-    def _drop_old(self) -> None:
-        while self._left:
-            oldest = next(iter(self._left.values()))
-            if len(self._left) <= self._size and self._clock() - oldest.since <= self._kept_s:
-                return
-            self._left.popitem(last=False)

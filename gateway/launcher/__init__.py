@@ -117,9 +117,10 @@ class Launcher:
             self._signals.wait(_TICK_S, [fd for worker in self._workers for fd in worker.descriptors])
             self._tend()
             for worker in self._workers:
+                if worker.error:
+                    raise StartFailed(f"a worker cannot start: {worker.error}")
                 if worker.child.young_deaths >= _TRIES:
-                    why = worker.error or "see what it said above"
-                    raise StartFailed(f"a worker died {_TRIES} times before it was ready: {why}")
+                    raise StartFailed(f"a worker died {_TRIES} times before it was ready: see what it said above")
             if self._clock() > deadline:
                 raise StartFailed(f"the workers are not ready after {_START_S:.0f} seconds")
 

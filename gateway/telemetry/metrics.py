@@ -94,7 +94,7 @@ class Metrics:
             UpstreamAnswered: self._on_answer,
             UpstreamUnanswered: lambda e: self._unanswered.labels(e.model, e.verdict, e.reason).inc(),
             UpstreamRetried: lambda e: self._retries.labels(e.model).inc(),
-            PollFailed: lambda e: self._poll_failures.labels(e.model).inc(),
+            PollFailed: self._on_poll_failure,
             DownloadFinished: lambda e: self._downloads.labels(e.reason).inc(),
         }
 
@@ -125,3 +125,8 @@ class Metrics:
         self._upstream.labels(event.model, str(event.status)).inc()
         if event.billable:
             self._upstream_seconds.labels(event.model).observe(event.seconds)
+
+    def _on_poll_failure(self, event: PollFailed) -> None:
+        self._poll_failures.labels(event.model).inc()
+        if event.reason in {"http_401", "http_403"}:
+            self._rejections.labels("upstream_auth").inc()

@@ -172,7 +172,7 @@ def test_nulls_are_absent_and_unknown_keys_disclosed(gateway, key, model):
         answer = http.post("/v1/images/generations", json=body)
 
     assert 200 == answer.status_code, answer.text
-    assert "cfg_scale,xy" == answer.headers["x-gateway-ignored"]
+    assert "cfg_scale,x%20y%0D%0A" == answer.headers["x-gateway-ignored"]
 
 
 @pytest.mark.parametrize(

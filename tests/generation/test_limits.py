@@ -63,19 +63,30 @@ async def test_a_worker_is_held_to_its_limit():
 
 
 def test_a_full_queue_refuses_at_once():
-    """Beyond what is in flight and in the queue a request is turned away whole, and room that is left counts again."""
+    """Where calls would have to wait beyond the queue, a request is turned away whole; room given back counts again."""
     slots = Slots(max_in_flight=3, max_queued=2)
-    leave = slots.place(4)
+    give_back = slots.place(FREE, 4)
     with pytest.raises(Unavailable) as refused:
-        slots.place(2)
-    slots.place(1)
+        slots.place(FREE, 2)
+    slots.place(FREE, 1)
     with pytest.raises(Unavailable):
-        slots.place(1)
-    leave()
-    slots.place(4)
+        slots.place(FREE, 1)
+    give_back()
+    slots.place(FREE, 4)
 
     error = refused.value
     assert ("server_overloaded", 2.0, True) == (error.code, error.retry_after, error.should_retry)
+
+
+def test_the_queue_of_a_busy_model_is_no_other_models():
+    """A model's own limit makes its calls wait; another model with free slots is let in all the same."""
+    slots = Slots(max_in_flight=10, max_queued=3)
+    slots.place(BUSY, 5)
+    with pytest.raises(Unavailable):
+        slots.place(BUSY, 1)
+    slots.place(FREE, 8)
+    with pytest.raises(Unavailable):
+        slots.place(FREE, 1)
 
 
 class Clock:

@@ -55,8 +55,8 @@ OPENAI: dict[str, Schema] = {
     "background": _choice("`transparent` needs gpt-image-1 and PNG or WebP.", "transparent", "opaque", "auto"),
     "moderation": _choice("`low` is less strict: gpt-image-1, and Flux by its `safety_tolerance`.", "low", "auto"),
     "style": _choice("dall-e-3 only.", "vivid", "natural"),
-    "stream": _flag("Leave it out: there is no streaming yet, the answer is one JSON document."),
-    "partial_images": _integer(0, 3, "Leave it out: it belongs to streaming."),
+    "stream": _flag("Answers with server-sent events; `n` must be 1."),
+    "partial_images": _integer(0, 3, "Accepted for a stream, which carries the finished picture alone."),
     "user": _text("Your end user; for the models that take it.", maxLength=512),
     "safety_identifier": _text("Accepted, as SDKs send it; no model takes it.", maxLength=512),
 }  # fmt: skip

@@ -45,7 +45,10 @@ HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "openai-version": ("OpenAI's version of the interface.", TEXT),
     "x-gateway-generation-id": ("The generation, as the gateway's log names it.", TEXT),
     "x-gateway-cost-usd": ("What the images cost, in US dollars; absent if the model has no known price.", TEXT),
-    "x-gateway-cache": ("`bypass`: the images were made for this request.", TEXT),
+    "x-gateway-cache": (
+        "`bypass`: the images were made for this request. `joined`: for one whose client had left.",
+        TEXT,
+    ),
     "x-gateway-adjusted": ("What was honoured as nearly as the model can: `size=16:9,seed=7..9`.", TEXT),
     "x-gateway-ignored": ("What was not honoured at all: `style,foo`.", TEXT),
     "retry-after": ("Seconds to wait before trying again, 1 to 60.", WHOLE),
