@@ -128,9 +128,13 @@ class Driver:
                     f"The request reached upstream, but its answer was lost ({failure.reason}): the picture may have "
                     "been made and charged, so it is not sent again. Send it anew to buy it anew."
                 ) from failure
+            if failure.reason == "pool_timeout":
+                raise Unavailable(
+                    "All connections that this worker may have to upstream are in use; nothing was bought. Try again.",
+                    code="server_overloaded",
+                ) from failure
             raise Unavailable(
-                f"Upstream could not be reached ({failure.reason}); nothing was sent and nothing bought. Try again.",
-                code="server_overloaded" if failure.reason == "pool_timeout" else None,
+                f"Upstream could not be reached ({failure.reason}); nothing was sent and nothing bought. Try again."
             ) from failure
         purchase.reply = reply
         return reply

@@ -5,6 +5,7 @@ Read a row of the tables as: when this happens upstream, to these models, the cl
 
 import re
 from collections import Counter
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import openai
@@ -114,7 +115,7 @@ FAILURES = [
     ("url-life=0", LINKS, NOT_FETCHED),
 ]
 
-# The same for failures that do not end, before a gateway that soon gives up.
+# The same for failures that do not end, where the gateway soon gives up.
 ENDLESS = [
     ("silence", ALL, UNKNOWN),
     ("task-stuck", TASKS, UNKNOWN),
@@ -156,20 +157,25 @@ def table(rows):
     return [pytest.param(drill, told_by_model(*row), id=f"{drill}-{row[1].code or 'ok'}") for drill, *row in rows]
 
 
+@contextmanager
+def client_of(sandbox, directory, **settings):
+    """Give the official client of a gateway that waits little."""
+    with hasty_gateway(sandbox, directory, **settings) as gateway, gateway.openai(gateway.key()) as client:
+        yield client
+
+
 @pytest.fixture(scope="module")
 def brisk(sandbox_server, tmp_path_factory):
-    """Give a gateway that waits little, but does not give up."""
-    directory = tmp_path_factory.mktemp("brisk")
-    with hasty_gateway(sandbox_server, directory, upstream__attempts=ATTEMPTS) as gateway:
-        yield gateway
+    """Give a client whose gateway waits little, but does not give up."""
+    with client_of(sandbox_server, tmp_path_factory.mktemp("brisk"), upstream__attempts=ATTEMPTS) as client:
+        yield client
 
 
-@pytest.fixture(scope="module")
-def curt(sandbox_server, tmp_path_factory):
-    """Give a gateway that soon gives up."""
-    directory = tmp_path_factory.mktemp("curt")
-    with hasty_gateway(sandbox_server, directory, time_limit_s=3, download__patience_s=0.3) as gateway:
-        yield gateway
+@pytest.fixture
+def curt(sandbox, tmp_path):
+    """Give a client whose gateway soon gives up."""
+    with client_of(sandbox, tmp_path, time_limit_s=3, download__patience_s=0.3) as client:
+        yield client
 
 
 def ask(client, model, prompt, n):
@@ -203,11 +209,10 @@ def seen(answer, calls):
     return Told(*envelope(answer), answer.headers.get("x-should-retry"), wait, calls)
 
 
-def outcomes(gateway, sandbox, wishes, *, n=1, retries=2):
-    """Ask for all wishes, of model and prompt, at once by the official client; tell what each saw in the end."""
-    with gateway.openai(gateway.key()) as client:
-        patient = client.with_options(max_retries=retries)
-        answers = all_at_once(lambda wish: ask(patient, *wish, n), wishes)
+def outcomes(client, sandbox, wishes, *, n=1, retries=2):
+    """Ask for all wishes, of model and prompt, at once; tell what each saw in the end."""
+    patient = client.with_options(max_retries=retries)
+    answers = all_at_once(lambda wish: ask(patient, *wish, n), wishes)
     calls = Counter(
         (call.model, call.body.get("input", call.body)["prompt"]) for call in sandbox.calls if call.billable
     )
@@ -278,7 +283,9 @@ def test_never_reached(sandbox, tmp_path):
     """Where no connection stands nothing was bought, and a retry is invited."""
     nowhere = f"http://127.0.0.1:{closed_port()}"
     expected = wished(dict.fromkeys(ALL, TURNED_AWAY._replace(calls=0)))
-    with hasty_gateway(sandbox, tmp_path, upstream__base_url=nowhere, upstream__tasks_url=nowhere) as gateway:
-        told = outcomes(gateway, sandbox, expected, retries=0)
+    with client_of(
+        sandbox, tmp_path, upstream__attempts=ATTEMPTS, upstream__base_url=nowhere, upstream__tasks_url=nowhere
+    ) as client:
+        told = outcomes(client, sandbox, expected, retries=0)
 
     assert expected == told

@@ -141,3 +141,35 @@ def test_another_key_cannot_claim(gateway, key, sandbox):
         http.post("/v1/images/generations", json=body, headers={"x-stainless-retry-count": "1"})
 
     assert 2 == sandbox.stats().paid_calls
+
+
+@pytest.mark.parametrize(
+    ("left", "asked"),
+    [({}, {"stream": True}), ({"stream": True}, {}), ({}, {"response_format": "url"}), ({}, {"style": "vivid"})],
+)
+def test_what_is_collected_is_answered_as_asked_now(gateway, key, sandbox, left, asked):
+    """The picture that another request left is delivered in the form, and with the disclosures, of the present one."""
+    sandbox.drill("V3", "hold")
+    body = {"model": "V3", "prompt": "a fox"}
+    with gateway.http(key) as http:
+        with pytest.raises(httpx.ReadTimeout):
+            http.post("/v1/images/generations", json=body | left, timeout=0.3)
+        sandbox.release()
+        sandbox.wait_for(lambda: 'status="499"' in http.get("/metrics").text or left)
+        answer = http.post("/v1/images/generations", json=body | asked, headers={"x-stainless-retry-count": "1"})
+
+    assert answer.headers["content-type"].startswith("text/event-stream") == ("stream" in asked)
+    assert ("url" in answer.text) == ("response_format" in asked)
+    assert ("style" if "style" in asked else None) == answer.headers.get("x-gateway-ignored")
+    assert 1 == sandbox.stats().paid_calls
+    assert "joined" == answer.headers["x-gateway-cache"]
+
+
+@pytest.mark.parametrize("size", ["2048x2048", "256x256", "1024x1024"])
+def test_the_true_size_is_told(gateway, key, size):
+    """A model that chooses its own pixels delivers them disclosed, unless they are the ones asked for."""
+    with gateway.http(key) as http:
+        answer = http.post("/v1/images/generations", json={"model": "V3", "prompt": "a fox", "size": size})
+
+    told = answer.headers.get("x-gateway-adjusted")
+    assert told == (None if size == answer.json()["size"] else f"size={answer.json()['size']}")

@@ -202,10 +202,23 @@ async def test_what_its_client_left_is_claimed_by_the_retry(generations, sandbox
 async def test_a_retry_may_collect_what_it_left_even_while_draining(generations, sandbox):
     """What is paid for is handed over to the last; only what is new is refused."""
     generation = begin(generations, plan_for())
+    await until(lambda: sandbox.stats().paid_calls == 1)
     generations.leave(generation)
     await generations.drain()
     assert begin(generations, plan_for(), is_retry=True) is generation
     assert len(generation.task.result().pictures) == 1
+    assert sandbox.stats().paid_calls == 1
+
+
+async def test_a_client_that_leaves_before_anything_was_sent_buys_nothing(generations, sandbox):
+    """What still waits for its turn when its client leaves is not bought, and the next try makes it."""
+    left = begin(generations, plan_for())
+    generations.leave(left)
+    with pytest.raises(Unavailable):
+        await left.task
+    again = begin(generations, plan_for(), is_retry=True)
+    assert again is not left
+    await again.task
     assert sandbox.stats().paid_calls == 1
 
 

@@ -30,7 +30,7 @@ def upstream_at(url, *, timeout_s=10.0, **transport_arguments):
         base_url=url,
         tasks_url="http://127.0.0.1:1",
         api_key="sk-secret",
-        connect_timeout_s=0.2,
+        connect_timeout_s=1.0,
         pool_timeout_s=0.05,
         max_reply_bytes=100_000,
     )
