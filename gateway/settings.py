@@ -80,7 +80,6 @@ class Server(Section, frozen=True):
     request_timeout_s: Seconds
     stream_keepalive_s: Seconds
     shutdown_grace_s: Seconds
-    admin_key: Secret
     signing_key: Secret
     models: Text
 
@@ -148,10 +147,6 @@ class Keys(Section, frozen=True):
     unknown_cache: Count
 
 
-class Metrics(Section, frozen=True):
-    port: Port
-
-
 class Log(Section, frozen=True):
     level: Level
     format: Format
@@ -169,7 +164,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blobs: BlobsServer
     images: Images
     keys: Keys
-    metrics: Metrics
     log: Log
 
 
@@ -182,7 +176,6 @@ KINDS: dict[str, Any] = {
 _OWN_NAMES = {
     "server.state_dir": "GATEWAY_STATE_DIR",
     "server.public_url": "GATEWAY_PUBLIC_URL",
-    "server.admin_key": "GATEWAY_ADMIN_KEY",
     "server.signing_key": "GATEWAY_SIGNING_KEY",
     "server.models": "GATEWAY_MODELS",
     "upstream.api_key": "AIHUBMIX_API_KEY",

@@ -70,7 +70,7 @@ def test_every_variable_that_the_text_names_exists():
     known = {name for key in KINDS for name in variables(key)} | {"GATEWAY_CONFIG"}
     named = set(re.findall(r"\b(?:GATEWAY|AIHUBMIX)_[A-Z_]+[A-Z]|\bREDIS_URL", README))
     assert named <= known
-    assert set(_OWN_NAMES.values()) - named == {"GATEWAY_ADMIN_KEY", "GATEWAY_MODELS"}
+    assert set(_OWN_NAMES.values()) - named == {"GATEWAY_MODELS"}
 
 
 def test_every_link_leads_to_a_file():

@@ -156,8 +156,8 @@ def test_the_file_may_hold_aliases(config):
             "AIHUBMIX_API_KEY and GATEWAY_UPSTREAM_API_KEY: both set upstream.api_key; keep one of them",
         ),
         (
-            {"GATEWAY_ADMIN_KEY": "a", "GATEWAY_ADMIN_KEY_FILE": "/b"},
-            "GATEWAY_ADMIN_KEY and GATEWAY_ADMIN_KEY_FILE: both set server.admin_key; keep one of them",
+            {"GATEWAY_SIGNING_KEY": "a", "GATEWAY_SIGNING_KEY_FILE": "/b"},
+            "GATEWAY_SIGNING_KEY and GATEWAY_SIGNING_KEY_FILE: both set server.signing_key; keep one of them",
         ),
         (
             {"AIHUBMIX_API_KEY_FILE": "/nonexistent"},
@@ -186,7 +186,7 @@ def test_a_fault_in_the_environment_is_one_exact_line(environ, message):
         ("[polling]\njitter = 1.0", "polling.jitter = 1.0: expected a number from 0 to below 1"),
         ("[download]\nproxy_hosts = 'a'", "download.proxy_hosts = 'a': expected a list of texts"),
         ("[images.aliases]\na = 1", "images.aliases = {'a': 1}: expected a table of texts"),
-        ("[server]\nadmin_key = 7", "server.admin_key: expected a text"),
+        ("[server]\nsigning_key = 7", "server.signing_key: expected a text"),
         ("[server", "not TOML: Expected ']' at the end of a table declaration (at end of document)"),
     ],
 )
@@ -236,7 +236,7 @@ def test_a_secret_may_come_from_a_file(tmp_path):
 
 def test_repr_hides_secrets():
     """What is secret never reaches a log by way of a repr."""
-    secrets = {variables(key)[0]: "hush" for key in ("upstream.api_key", "server.admin_key", "server.signing_key")}
+    secrets = {variables(key)[0]: "hush" for key in ("upstream.api_key", "server.signing_key")}
     urls = {variables(key)[0]: "redis://:hush@h" for key in ("redis.url", "blobs.url")}
     proxy = {"GATEWAY_DOWNLOAD_PROXY": "http://u:hush@h"}
 

@@ -290,3 +290,23 @@ def test_store_away_after_the_purchase(sandbox, own_valkey):
 
     assert answer.json()["data"][0]["url"].startswith("data:image/png;base64,")
     assert "url=data" == answer.headers["x-gateway-adjusted"]
+
+
+SIZES = ["auto", "256x256", "512x512", "1024x1024", "1536x1024", "1024x1536", "1792x1024", "1024x1792", "2048x2048"]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_every_size(gateway, key, sandbox, model):
+    """Each common size is made exactly, made nearly and disclosed, or refused before anything is sent."""
+    with gateway.http(key) as http:
+        for size in SIZES:
+            sandbox.reset()
+            body = {"model": model.id, "prompt": "a fox", "size": size} | extra(model)
+            answer = http.post("/v1/images/generations", json=body)
+            if answer.status_code == 400:
+                assert envelope(answer) == (400, "invalid_request_error", "invalid_value", "size")
+                assert [] == sandbox.calls
+            else:
+                assert 1 == sandbox.stats().paid_calls
+                exact = size in {"auto", answer.json()["size"]}
+                assert exact or answer.headers["x-gateway-adjusted"].startswith("size=")
