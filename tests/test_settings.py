@@ -243,7 +243,7 @@ def test_repr_hides_secrets():
     shown = repr(load_settings(secrets | urls | proxy))
 
     assert "hush" not in shown
-    assert shown.count("[secret]") == 6
+    assert shown.count("[secret]") == 5
 
 
 def test_settings_travel_as_json():
