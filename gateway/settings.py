@@ -20,6 +20,7 @@ Texts = Annotated[tuple[str, ...], Meta(description="a list of texts")]
 Table = Annotated[dict[str, str], Meta(description="a table of texts")]
 Port = Annotated[int, Meta(ge=0, le=65535, description="a port number from 0 to 65535")]
 Count = Annotated[int, Meta(ge=1, le=2**40, description="a whole number of at least 1")]
+Workers = Annotated[int, Meta(ge=1, le=256, description="a whole number from 1 to 256")]
 Seconds = Annotated[float, Meta(gt=0, le=1e9, description="a number of seconds above 0")]
 Fraction = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
 Level = Annotated[Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error")]
@@ -72,7 +73,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Server(Section, frozen=True):
     host: Text
     port: Port
-    workers: Count
+    workers: Workers
     state_dir: Text
     public_url: OptionalUrl
     trusted_proxies: Texts
@@ -244,7 +245,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if _INJECTED_NAME.search(name) or (name.endswith("_PORT") and _INJECTED_VALUE.match(text)):
             continue
         if name not in owners:
-            if name.startswith("GATEWAY_"):
+            if name.startswith(("GATEWAY_", "AIHUBMIX_")):
                 raise SettingsError(f"{name}: unknown variable{_nearest(name, owners)}")
             continue
         key = owners[name]
@@ -267,6 +268,8 @@ def _read(path: Path, variable: str) -> str:
 def _parse(key: str, name: str, text: str) -> Any:
     if name.endswith("_FILE"):
         text = _read(Path(text), name)
+        if not text.strip():
+            raise SettingsError(f"{name}: {key}: the file is empty; expected the secret, or the variable unset")
     kind = get_origin(KINDS[key].__origin__)
     if kind is dict:
         raise SettingsError(f"{name}: {key} is a table; set it in the file that GATEWAY_CONFIG names")

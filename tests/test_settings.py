@@ -121,7 +121,7 @@ def test_the_file_may_hold_aliases(config):
         ),
         (
             {"GATEWAY_SERVER_WORKERS": "0"},
-            "GATEWAY_SERVER_WORKERS: server.workers = '0': expected a whole number of at least 1",
+            "GATEWAY_SERVER_WORKERS: server.workers = '0': expected a whole number from 1 to 256",
         ),
         (
             {"GATEWAY_DOWNLOAD_TIMEOUT_S": "nan"},
@@ -256,3 +256,23 @@ def test_settings_travel_as_json():
 def test_the_shipped_files_are_found():
     """Both in a checkout and (by the build's force-include) inside the package."""
     assert tomllib.loads(shipped("models.toml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"AIHUBMIX_APIKEY": "sk-1"}, "AIHUBMIX_APIKEY: unknown variable; the nearest known one is AIHUBMIX_API_KEY"),
+        ({"GATEWAY_SERVER_WORKERS": "100000000"}, "expected a whole number from 1 to 256"),
+    ],
+)
+def test_what_would_start_something_else_stops_the_start(environ, told):
+    """A misspelt upstream key must not start the sandbox, nor a slip of the finger a hundred million workers."""
+    with pytest.raises(SettingsError, match=told):
+        load_settings(environ)
+
+
+def test_an_empty_secret_file_stops_the_start(tmp_path):
+    """A secret that did not arrive is not taken for one that nobody set."""
+    (tmp_path / "key").write_text("\n")
+    with pytest.raises(SettingsError, match="the file is empty"):
+        load_settings({"AIHUBMIX_API_KEY_FILE": str(tmp_path / "key")})

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import MediaType, Request, Response, post
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, InternalServerException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
 from gateway.api import stream, wire
 from gateway.api.auth import authenticate, permit
 from gateway.api.disclosure import disclosures
+from gateway.api.errors import ClientLeft
 from gateway.api.origin import PublicOrigin
 from gateway.api.patience import Patience, deadline_s
 from gateway.api.stream import outcome_facts
@@ -56,7 +57,7 @@ def generations_route(
         facts = request.scope["state"]["facts"]
         principal = await authenticate(request, keys)
         _check_media_type(request)
-        plan = planner.plan(wire.read_fields(await request.body()))
+        plan = planner.plan(wire.read_fields(await _body(request)))
         facts["model"] = plan.model.id
         permit(principal, plan.model)
         generation = generations.start(
@@ -108,6 +109,13 @@ async def published(hosting: Hosting, origin: str, pictures: list[Picture], head
 def _data_url(picture: Picture) -> str:
     media = MEDIA_TYPES[EXTENSIONS[picture.format]]
     return f"data:{media};base64,{base64.b64encode(picture.data).decode()}"
+
+
+async def _body(request: Request[Any, Any, Any]) -> bytes:
+    try:
+        return await request.body()
+    except InternalServerException as error:  # what Litestar makes of an upload that breaks off
+        raise ClientLeft from error
 
 
 def _is_retry(headers: Mapping[str, str]) -> bool:

@@ -74,3 +74,17 @@ def test_a_client_that_sends_rubbish_harms_nobody(gateway, key):
             raw.sendall(rubbish)
     with gateway.http(key) as http:
         assert 200 == http.get("/v1/models").status_code
+
+
+def test_an_upload_that_breaks_off_is_no_fault_of_ours(gateway, key, sandbox):
+    """A client that leaves in the middle of its body counts as having left, not as a 500."""
+    head = (
+        f"POST /v1/images/generations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: 200\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2]))) as raw:
+        raw.sendall(head.encode() + b'{"prompt"')
+    with gateway.http() as http:
+        sandbox.wait_for(lambda: 'route="/v1/images/generations"' in http.get("/metrics").text)
+        text = http.get("/metrics").text
+
+    assert 'gateway_requests_total{route="/v1/images/generations",status="499"} 1.0' in text
