@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,10 +23,11 @@ def python(name):
     with _made_once(home, sys.version, lock.read_text()) as make:
         if make:
             _run(uv.find_uv_bin(), "venv", "--quiet", "--clear", "--python", sys.executable, str(home))
-            _run(
+            _install(
                 uv.find_uv_bin(),
                 "pip",
                 "install",
+                "--system-certs",
                 "--quiet",
                 "--python",
                 str(home),
@@ -49,7 +51,7 @@ def node():
             home.mkdir()
             for file in files:
                 shutil.copy(file, home)
-            _run(npm, "ci", "--prefix", str(home), "--no-audit", "--no-fund", "--ignore-scripts")
+            _install(npm, "ci", "--prefix", str(home), "--no-audit", "--no-fund", "--ignore-scripts")
     return home
 
 
@@ -65,6 +67,16 @@ def run_node(home, program, job):
     """
     command = ("node", "--input-type=module", "-", json.dumps(job))
     return json.loads(_run(*command, stdin=program.read_text(), cwd=home))
+
+
+def _install(*command):
+    """Fetch packages; where the registry cannot be reached the client's tests are skipped, but never in CI."""
+    try:
+        _run(*command)
+    except AssertionError as failure:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"cannot install this client: {str(failure)[-300:]}")
 
 
 def _node_version():
