@@ -7,7 +7,7 @@ import msgspec
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 
-from gateway.errors import GatewayError, InvalidRequest, NotFound
+from gateway.errors import GatewayError, InvalidRequest
 
 _FRAMEWORK = {
     404: ("not_found", "There is nothing at this path. POST /v1/images/generations makes images; /docs tells more."),
@@ -78,8 +78,3 @@ def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[by
 def fault() -> GatewayError:
     """Make the answer to a fault of our own; it invites no retry, for something may have been bought."""
     return GatewayError("The gateway failed; the fault is logged under the request id.", should_retry=False)
-
-
-def not_found() -> NotFound:
-    """Make the error for a path that leads nowhere."""
-    return NotFound(_FRAMEWORK[404][1])
