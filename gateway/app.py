@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import httpx
 from litestar import Litestar
 from litestar.types import ASGIApp
-from redis.asyncio import Redis
 
 from gateway.api.access import Access
 from gateway.api.docs import docs_router
@@ -31,7 +30,7 @@ from gateway.generation.plan import Planner
 from gateway.generation.unclaimed import Unclaimed
 from gateway.settings import Settings, shipped
 from gateway.store.blobs import Blobs
-from gateway.store.connection import connect
+from gateway.store.connection import Client, connect
 from gateway.store.keys import Keys
 from gateway.store.secrets import Signer, signing_key
 from gateway.telemetry.events import Emit, Event
@@ -105,7 +104,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     return Access(app, clock=time.monotonic, emit=emit)
 
 
-def _redis(settings: Settings, url: str, command_timeout_s: float) -> Redis:
+def _redis(settings: Settings, url: str, command_timeout_s: float) -> Client:
     return connect(
         url,
         command_timeout_s=command_timeout_s,
@@ -189,7 +188,7 @@ def _generations(
 class _signer:  # noqa: N801  used as the function that it stands for
     """Fetches the signing key once, on first use."""
 
-    def __init__(self, redis: Redis, settings: Settings) -> None:
+    def __init__(self, redis: Client, settings: Settings) -> None:
         self._redis = redis
         self._configured = settings.server.signing_key
         self._known: Signer | None = None

@@ -27,7 +27,7 @@ Level = Annotated[Literal["debug", "info", "warning", "error"], Meta(description
 Format = Annotated[Literal["json", "pretty", "auto"], Meta(description="json, pretty or auto")]
 
 _HTTP = r"https?://[^/?#\s]+(/[^?#\s]*)?"
-_REDIS = r"(rediss?|unix)://\S+"
+_REDIS = r"(rediss?(\+cluster|\+sentinel)?|unix)://\S+"
 Url = Annotated[str, Meta(pattern=rf"^{_HTTP}\Z", description="an http(s):// URL without a query")]
 OptionalUrl = Annotated[str, Meta(pattern=rf"^({_HTTP})?\Z", description="an http(s):// URL without a query")]
 
@@ -38,7 +38,11 @@ ProxyUrl = Annotated[
 Secret = Annotated[str, Meta(description="a text", extra=_SECRET)]
 RedisUrl = Annotated[
     str,
-    Meta(pattern=rf"^({_REDIS})?\Z", description="a redis://, rediss:// or unix:// URL", extra=_SECRET),
+    Meta(
+        pattern=rf"^({_REDIS})?\Z",
+        description="a URL of redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://",
+        extra=_SECRET,
+    ),
 ]
 
 # A Kubernetes Service whose name begins with "gateway" puts these into every pod of its namespace.

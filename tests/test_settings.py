@@ -77,6 +77,8 @@ def test_later_sources_win(config):
         ("GATEWAY_UPSTREAM_API_KEY", "sk-1", "upstream.api_key", "sk-1"),
         ("AIHUBMIX_BASE_URL", "http://127.0.0.1:1/", "upstream.base_url", "http://127.0.0.1:1"),
         ("REDIS_URL", "rediss://:p@h:1/0", "redis.url", "rediss://:p@h:1/0"),
+        ("REDIS_URL", "redis+cluster://h:1,i:2", "redis.url", "redis+cluster://h:1,i:2"),
+        ("REDIS_URL", "rediss+sentinel://u:p@h:1/s/0", "redis.url", "rediss+sentinel://u:p@h:1/s/0"),
         ("GATEWAY_BLOBS_URL", "unix:///s", "blobs.url", "unix:///s"),
         ("GATEWAY_STATE_DIR", "/s", "server.state_dir", "/s"),
         (
@@ -141,7 +143,7 @@ def test_the_file_may_hold_aliases(config):
         ),
         (
             {"REDIS_URL": "https://:password@host"},
-            "REDIS_URL: redis.url: expected a redis://, rediss:// or unix:// URL",
+            "REDIS_URL: redis.url: expected a URL of redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://",
         ),
         (
             {"GATEWAY_LOG_LEVEL": "loud"},

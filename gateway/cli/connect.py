@@ -5,10 +5,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from msgspec.structs import asdict
-from redis.asyncio import Redis
 
 from gateway.settings import Settings, SettingsError
-from gateway.store.connection import connect
+from gateway.store.connection import Client, connect
 from gateway.store.embedded import Embedded
 
 
@@ -27,7 +26,7 @@ def state_url(settings: Settings) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def state_redis(settings: Settings) -> AsyncIterator[Redis]:
+async def state_redis(settings: Settings) -> AsyncIterator[Client]:
     """Give a client of the state server; raises StartFailed or SettingsError."""
     with state_url(settings) as url:
         try:

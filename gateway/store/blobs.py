@@ -4,7 +4,7 @@ import hashlib
 import math
 import re
 
-from redis.asyncio import Redis
+from gateway.store.connection import Client
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 
@@ -15,7 +15,7 @@ class Blobs:
     Redis trouble is raised as it comes (`connection.RedisTrouble`): the caller may hold what is paid for.
     """
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Client) -> None:
         self._redis = redis
 
     async def put(self, data: bytes, life_s: float) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from typing import TypeAlias
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -11,8 +11,12 @@ from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from gateway.errors import Unavailable
+from gateway.store.cluster import Cluster
+from gateway.store.redis_url import read_url
+from gateway.store.sentinel import primary
 
-SCHEMES = ("redis", "rediss", "unix")
+Client: TypeAlias = Redis | Cluster
+"""What `connect` makes. On a cluster use commands of one slot and scripts; of pipelines, those without transaction."""
 
 RedisTrouble = (RedisError, RedisClusterException, OSError)
 """What a store may raise when Redis is away, busy or refuses a command: catch all of it alike."""
@@ -25,37 +29,45 @@ def connect(
     connect_timeout_s: float,
     max_connections: int,
     pool_timeout_s: float,
-) -> Redis:
-    """Make a client for `url` (redis://, rediss:// or unix://); it connects on first use.
+) -> Client:
+    """Make a client for `url`, in one of the forms of `redis_url.FORMS`; it connects on first use.
 
     A command is sent at most once: a script whose reply was lost must not run again. A caller waits at most
-    `pool_timeout_s` for one of `max_connections`, then `connect_timeout_s` and `command_timeout_s` (seconds).
+    `pool_timeout_s` for one of `max_connections` (of a cluster: to each node), then `connect_timeout_s` and
+    `command_timeout_s` (seconds). After a fail-over the same client finds the new primary by itself.
     Raises ValueError, which never repeats the URL, since that may hold a password.
     """
-    scheme = url.partition("://")[0]
-    if "://" not in url or scheme not in SCHEMES:
-        shown = f"the scheme {scheme!r}" if "://" in url else "no scheme"
-        raise ValueError(f"A Redis URL with {shown}: use {', '.join(f'{known}://' for known in SCHEMES)}.")
-    try:
-        urlsplit(url).port  # noqa: B018  reading it is what checks it
-        pool = BlockingConnectionPool.from_url(
-            url,
+    where = read_url(url)
+    timeouts = {"socket_timeout": command_timeout_s, "socket_connect_timeout": connect_timeout_s}
+    once = {
+        "retry": Retry(NoBackoff(), 0),
+        # They cost a round trip per connection, and let one that holds an unread reply pass as clean.
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        "protocol": 3,
+    }
+    if where.kind == "cluster":
+        return Cluster(
+            where.addresses,
             max_connections=max_connections,
-            timeout=pool_timeout_s,
-            socket_timeout=command_timeout_s,
-            socket_connect_timeout=connect_timeout_s,
-            retry=Retry(NoBackoff(), 0),
+            pool_timeout_s=pool_timeout_s,
             protocol=3,
-            decode_responses=False,
-            # They cost a round trip per connection, and let one that holds an unread reply pass as clean.
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+            **timeouts,
+            **where.options,
         )
-    except ValueError:
-        form = "unix:///path/to/socket?db=0" if scheme == "unix" else f"{scheme}://user:password@host:6379/0"
-        raise ValueError(
-            f"A Redis URL that cannot be read (a special character in a password is written as %XX): "
-            f"use the form {form}."
-        ) from None
+    if where.kind == "sentinel":
+        return primary(
+            where.addresses,
+            where.service,
+            max_connections=max_connections,
+            pool_timeout_s=pool_timeout_s,
+            sentinel_options={**timeouts, **once, **where.sentinel_options},
+            **timeouts,
+            **once,
+            **where.options,
+        )
+    pool = BlockingConnectionPool.from_url(
+        where.plain, max_connections=max_connections, timeout=pool_timeout_s, **timeouts, **once
+    )
     return Redis.from_pool(pool)
 
 

@@ -5,12 +5,10 @@ import hashlib
 import hmac
 import secrets
 
-from redis.asyncio import Redis
-
-from gateway.store.connection import redis_needed
+from gateway.store.connection import Client, redis_needed
 
 
-async def signing_key(redis: Redis, configured: str) -> bytes:
+async def signing_key(redis: Client, configured: str) -> bytes:
     """Take the configured key, else 32 random bytes that are made once and kept in Redis for all workers.
 
     Raises Unavailable while Redis does not answer.
@@ -18,11 +16,9 @@ async def signing_key(redis: Redis, configured: str) -> bytes:
     if configured:
         return configured.encode()
     with redis_needed():
-        async with redis.pipeline(transaction=False) as pipe:
-            pipe.set("signing-key", secrets.token_hex(32), nx=True)
-            pipe.get("signing-key")
-            _, kept = await pipe.execute()
-    return bytes.fromhex(kept.decode())
+        made = secrets.token_hex(32)
+        earlier = await redis.set("signing-key", made, nx=True, get=True)
+    return bytes.fromhex(earlier.decode() if isinstance(earlier, bytes) else made)
 
 
 class Signer:

