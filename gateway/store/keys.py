@@ -5,6 +5,8 @@ key:<id>           hash {team, sha256}: immutable, so that it may be cached
                    what may change, read on each use
 {<team>}:keys      sorted set of ids by creation time
 teams              set of the teams that ever had a key
+
+What must change together is in one slot and changes in one script, which a cluster can run as well.
 """
 
 import time
@@ -12,14 +14,26 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
-from redis.asyncio import Redis
 from redis.typing import EncodableT, FieldT
 
 from gateway.errors import GatewayError, InvalidRequest, NotFound, Unauthenticated
 from gateway.store import apikey
-from gateway.store.connection import redis_needed
+from gateway.store.connection import Client, redis_needed
 from gateway.store.key_record import CreatedKey, KeyRecord, check, check_replaceable, check_team, from_hash
 from gateway.store.recent import Recent
+
+_STORE = """
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('HSET', KEYS[2], unpack(ARGV, 4, 3 + ARGV[3]))
+if KEYS[3] then redis.call('HSET', KEYS[3], unpack(ARGV, 4 + ARGV[3])) end
+"""
+_LIST = """
+local found = {}
+for i, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  found[i] = {id, redis.call('HGETALL', ARGV[1] .. id)}
+end
+return found
+"""
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -46,7 +60,7 @@ class Keys:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: Client,
         *,
         clock: Callable[[], float] = time.time,  # noqa: TID251  this is where a clock is passed in
         known_s: float = 300,
@@ -153,22 +167,21 @@ class Keys:
             # A crash after this write leaves an identity without rights, which opens nothing.
             await self._redis.hset(f"key:{key_id}", mapping=_hash(identity))
             await self._redis.sadd("teams", team)
-            async with self._redis.pipeline(transaction=True) as pipe:
-                pipe.hset(_key(team, key_id), mapping=_hash(fields))
-                pipe.zadd(f"{{{team}}}:keys", {key_id: now})
-                if replaces:
-                    old_id, retired = replaces
-                    pipe.hset(_key(team, old_id), mapping=_hash({**retired, "replaced_by": key_id}))
-                await pipe.execute()
+            names, values = [f"{{{team}}}:keys", _key(team, key_id)], _flat(fields)
+            count = len(values)
+            if replaces:
+                old_id, retired = replaces
+                names.append(_key(team, old_id))
+                values += _flat({**retired, "replaced_by": key_id})
+            await self._redis.eval(_STORE, len(names), *names, key_id, str(now), str(count), *values)
         return CreatedKey(**msgspec.structs.asdict(from_hash(key_id, team, fields)), secret=secret)
 
     async def _of_team(self, team: str) -> Iterable[KeyRecord]:
-        ids = [_text(key_id) for key_id in await self._redis.zrange(f"{{{team}}}:keys", 0, -1)]
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for key_id in ids:
-                pipe.hgetall(_key(team, key_id))
-            hashes = await pipe.execute()
-        return [from_hash(key_id, team, _decoded(held)) for key_id, held in zip(ids, hashes, strict=True)]
+        found = await self._redis.eval(_LIST, 1, f"{{{team}}}:keys", _key(team, ""))
+        return [
+            from_hash(_text(key_id), team, _decoded(dict(zip(flat[::2], flat[1::2], strict=True))))
+            for key_id, flat in found
+        ]
 
     async def _identity(self, key_id: str) -> _Identity | None:
         if self._unknown.get(key_id):
@@ -204,6 +217,10 @@ def _text(value: object) -> str:
 
 def _hash(fields: Mapping[str, str]) -> dict[FieldT, EncodableT]:
     return dict(fields.items())
+
+
+def _flat(fields: Mapping[str, str]) -> list[str]:
+    return [part for field in fields.items() for part in field]
 
 
 def _decoded(held: Mapping[bytes | str, bytes | str]) -> dict[str, str]:

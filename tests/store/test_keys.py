@@ -21,8 +21,20 @@ def clock():
     return Clock()
 
 
+@pytest.fixture(params=["valkey_url", "cluster_url"])
+async def any_redis(request):
+    client = gateway_client(request.getfixturevalue(request.param))
+    yield client
+    await client.aclose()
+
+
 @pytest.fixture
-def keys(redis_client, clock):
+def keys(any_redis, clock):
+    return Keys(any_redis, clock=clock)
+
+
+@pytest.fixture
+def keys_of_one(redis_client, clock):
     return Keys(redis_client, clock=clock)
 
 
@@ -52,10 +64,10 @@ async def test_a_new_key_opens_the_door_with_its_rights(keys):
     )
 
 
-async def test_a_secret_is_nowhere_at_rest_and_in_no_repr(keys, valkey):
+async def test_a_secret_is_nowhere_at_rest_and_in_no_repr(keys_of_one, valkey):
     """Redis holds a hash only: nothing of the secret but what every key begins with."""
-    made = await keys.create("t", "n")
-    rotated = await keys.rotate(made.id, 60)
+    made = await keys_of_one.create("t", "n")
+    rotated = await keys_of_one.rotate(made.id, 60)
     held = everything_in(valkey)
     for key in (made, rotated):
         secret = key.secret.rsplit("-", 1)[1]
@@ -65,14 +77,14 @@ async def test_a_secret_is_nowhere_at_rest_and_in_no_repr(keys, valkey):
         assert secret not in repr(key)
 
 
-async def test_the_layout_keeps_what_changes_in_the_slot_of_the_team(keys, redis_client):
+async def test_the_layout_keeps_what_changes_in_the_slot_of_the_team(keys, any_redis):
     """Identity under the id alone, everything else under the team's tag, and indexes to list by."""
     made = await keys.create("t", "n", expires_s=90, models=["a", "b"])
-    assert await redis_client.hgetall(f"key:{made.id}") == {
+    assert await any_redis.hgetall(f"key:{made.id}") == {
         b"team": b"t",
         b"sha256": apikey.digest(made.secret).hex().encode(),
     }
-    assert await redis_client.hgetall(f"{{t}}:key:{made.id}") == {
+    assert await any_redis.hgetall(f"{{t}}:key:{made.id}") == {
         b"name": b"n",
         b"created": str(NOW).encode(),
         b"expires": str(NOW + 90).encode(),
@@ -82,8 +94,8 @@ async def test_the_layout_keeps_what_changes_in_the_slot_of_the_team(keys, redis
         b"models": b"a,b",
         b"no_cache": b"",
     }
-    assert await redis_client.zrange("{t}:keys", 0, -1) == [made.id.encode()]
-    assert await redis_client.smembers("teams") == {b"t"}
+    assert await any_redis.zrange("{t}:keys", 0, -1) == [made.id.encode()]
+    assert await any_redis.smembers("teams") == {b"t"}
 
 
 async def test_no_key_at_all_is_told_in_openais_words(keys):
@@ -114,9 +126,9 @@ async def test_secrets_are_compared_in_constant_time(keys, monkeypatch):
     await refusal(keys, made.secret)
 
 
-async def test_a_revoked_key_is_refused_at_once_by_a_worker_that_knows_it(keys, redis_client, clock):
+async def test_a_revoked_key_is_refused_at_once_by_a_worker_that_knows_it(keys, any_redis, clock):
     """A warm memory of its identity does not keep a key alive."""
-    elsewhere = Keys(redis_client, clock=clock)
+    elsewhere = Keys(any_redis, clock=clock)
     made = await keys.create("t")
     await elsewhere.authenticate(made.secret)
     await keys.revoke(made.id)
@@ -146,24 +158,24 @@ async def test_only_the_holder_of_the_secret_learns_that_a_key_ended(keys, clock
         assert "expired" not in message
 
 
-async def test_a_known_key_costs_one_command_and_an_unknown_id_none(keys, redis_client, clock):
+async def test_a_known_key_costs_one_command_and_an_unknown_id_none(keys_of_one, redis_client, clock):
     """Identity is remembered, rights are read on each use; an unknown id is asked for once in its short memory."""
 
     async def asked():
         return (await redis_client.info("commandstats"))["cmdstat_hgetall"]["calls"]
 
-    made, unknown = await keys.create("t"), apikey.mint()[1]
+    made, unknown = await keys_of_one.create("t"), apikey.mint()[1]
     for presented, first, again in ((made.secret, 2, 1), (unknown, 1, 0)):
         for cost in (first, again):
             await redis_client.config_resetstat()
             await redis_client.hgetall("none")
             if presented == made.secret:
-                await keys.authenticate(presented)
+                await keys_of_one.authenticate(presented)
             else:
-                await refusal(keys, presented)
+                await refusal(keys_of_one, presented)
             assert await asked() == 1 + cost
     clock.now += 6
-    await refusal(keys, unknown)
+    await refusal(keys_of_one, unknown)
     assert await asked() == 2
 
 
@@ -205,25 +217,29 @@ async def test_redis_dying_under_a_known_key_is_a_503(own_valkey):
     await client.aclose()
 
 
-async def test_a_redis_that_lost_its_data_opens_nothing(keys, redis_client):
+async def test_a_redis_that_lost_its_data_opens_nothing(keys, any_redis):
     """A remembered identity without rights is refused like an unknown key."""
     made = await keys.create("t")
     await keys.authenticate(made.secret)
-    await redis_client.flushall()
+    await any_redis.flushall()
     await refusal(keys, made.secret)
 
 
-async def test_keys_are_listed_by_team_oldest_first_without_a_scan(keys, redis_client, clock):
+async def test_keys_are_listed_by_team_oldest_first_without_a_scan(keys_of_one, redis_client, clock):
     """One team's, or all; an index leads to them."""
     made = []
     for team in ("zoo", "art", "zoo"):
-        made.append((await keys.create(team, name=f"of {team}")).id)
+        made.append((await keys_of_one.create(team, name=f"of {team}")).id)
         clock.now += 1
-    assert [key.id for key in await keys.list("zoo")] == [made[0], made[2]]
-    assert [(key.id, key.team) for key in await keys.list()] == [(made[1], "art"), (made[0], "zoo"), (made[2], "zoo")]
-    assert await keys.list("nobody") == ()
-    await keys.revoke(made[0])
-    await keys.rotate(made[2])
+    assert [key.id for key in await keys_of_one.list("zoo")] == [made[0], made[2]]
+    assert [(key.id, key.team) for key in await keys_of_one.list()] == [
+        (made[1], "art"),
+        (made[0], "zoo"),
+        (made[2], "zoo"),
+    ]
+    assert await keys_of_one.list("nobody") == ()
+    await keys_of_one.revoke(made[0])
+    await keys_of_one.rotate(made[2])
     stats = await redis_client.info("commandstats")
     assert not {"cmdstat_scan", "cmdstat_keys", "cmdstat_sscan", "cmdstat_hscan", "cmdstat_zscan"} & set(stats)
     assert "cmdstat_hgetall" in stats
@@ -289,12 +305,12 @@ async def test_a_grace_never_lengthens_a_life(keys):
     assert (await keys.show(old.id)).expires == NOW + 10
 
 
-async def test_rights_that_others_added_to_a_key_carry_over(keys, redis_client):
+async def test_rights_that_others_added_to_a_key_carry_over(keys, any_redis):
     """A field this module does not know is part of the rights all the same."""
     old = await keys.create("t")
-    await redis_client.hset(f"{{t}}:key:{old.id}", "images_per_day", "5")
+    await any_redis.hset(f"{{t}}:key:{old.id}", "images_per_day", "5")
     new = await keys.rotate(old.id)
-    assert await redis_client.hget(f"{{t}}:key:{new.id}", "images_per_day") == b"5"
+    assert await any_redis.hget(f"{{t}}:key:{new.id}", "images_per_day") == b"5"
 
 
 async def test_what_is_over_or_replaced_cannot_be_rotated(keys, clock):
@@ -328,10 +344,10 @@ async def test_what_is_over_or_replaced_cannot_be_rotated(keys, clock):
         ({"expires_s": 1e12}, "expires", "100 years"),
     ],
 )
-async def test_a_key_that_cannot_be_is_refused_before_anything_is_written(keys, valkey, wrong, param, said):
+async def test_a_key_that_cannot_be_is_refused_before_anything_is_written(keys_of_one, valkey, wrong, param, said):
     """The message names the value and what would be right."""
     with pytest.raises(InvalidRequest) as refused:
-        await keys.create(**({"team": "t"} | wrong))
+        await keys_of_one.create(**({"team": "t"} | wrong))
     assert refused.value.param == param
     assert said in refused.value.message
     assert everything_in(valkey) == ""
