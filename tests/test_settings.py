@@ -157,8 +157,7 @@ def test_the_file_may_hold_aliases(config):
         ),
         (
             {"GATEWAY_SERVER_TRUSTED_PROXIES": "10.0.0.0/8, 10.0.0.1/33"},
-            "GATEWAY_SERVER_TRUSTED_PROXIES: server.trusted_proxies = ('10.0.0.0/8', '10.0.0.1/33'): "
-            "expected a list of IP addresses or networks",
+            "GATEWAY_SERVER_TRUSTED_PROXIES: server.trusted_proxies = ('10.0.0.0/8', '10.0.0.1/33'): expected a list of IP addresses or networks",
         ),
         (
             {"GATEWAY_SIGNING_KEY": "a", "GATEWAY_SIGNING_KEY_FILE": "/b"},

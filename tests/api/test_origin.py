@@ -39,8 +39,10 @@ def test_origin(configured, trusted, asked, expected):
 
 @pytest.mark.parametrize(
     "host",
-    ["[::1", "::1]", "[::1]]", "[::1]x", "::1", "[]", "[:::]", "[1]", "[gw]", "a:b", "a:", "a:65536", "a:1:2", ":80"]
-    + ["a b", "a/b", "user@a", "a\nb", "\xe9", "\u0661"],
+    [
+        *("[::1", "::1]", "[::1]]", "[::1]x", "::1", "[]", "[:::]", "[1]", "[gw]"),
+        *("a:b", "a:", "a:65536", "a:1:2", ":80", "a b", "a/b", "user@a", "a\nb", "\xe9", "\u0661"),
+    ],
 )
 def test_a_host_that_no_url_can_hold_is_not_repeated(host):
     """What the client sent would make an image URL that nobody can open; the address that it reached makes one."""
