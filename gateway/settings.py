@@ -4,6 +4,7 @@ A key's value comes from the shipped file, the file that GATEWAY_CONFIG names, t
 the command line: the last of these that sets it wins.
 """
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from msgspec import Meta
 Text = Annotated[str, Meta(description="a text")]
 Flag = Annotated[bool, Meta(description="true or false")]
 Texts = Annotated[tuple[str, ...], Meta(description="a list of texts")]
+Networks = Annotated[tuple[str, ...], Meta(description="a list of IP addresses or networks")]
 Table = Annotated[dict[str, str], Meta(description="a table of texts")]
 Port = Annotated[int, Meta(ge=0, le=65535, description="a port number from 0 to 65535")]
 Count = Annotated[int, Meta(ge=1, le=2**40, description="a whole number of at least 1")]
@@ -80,7 +82,7 @@ class Server(Section, frozen=True):
     workers: Workers
     state_dir: Text
     public_url: OptionalUrl
-    trusted_proxies: Texts
+    trusted_proxies: Networks
     max_body_bytes: Count
     request_timeout_s: Seconds
     stream_keepalive_s: Seconds
@@ -287,10 +289,14 @@ def _convert(key: str, value: Any, *, where: str, strict: bool = True) -> Any:
     if isinstance(value, str) and kind in (Url, OptionalUrl, ProxyUrl):
         value = value.rstrip("/")
     try:
-        return msgspec.convert(value, kind, strict=strict)
-    except msgspec.ValidationError:
+        converted = msgspec.convert(value, kind, strict=strict)
+        if kind is Networks:
+            for network in converted:
+                ipaddress.ip_network(network, strict=False)
+    except (msgspec.ValidationError, ValueError):
         shown = "" if _is_secret(kind) else f" = {value!r}"
         raise SettingsError(f"{where}: {key}{shown}: expected {_meta(kind).description}") from None
+    return converted
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

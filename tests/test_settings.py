@@ -158,6 +158,10 @@ def test_the_file_may_hold_aliases(config):
             "AIHUBMIX_API_KEY and GATEWAY_UPSTREAM_API_KEY: both set upstream.api_key; keep one of them",
         ),
         (
+            {"GATEWAY_SERVER_TRUSTED_PROXIES": "10.0.0.0/8, 10.0.0.1/33"},
+            "GATEWAY_SERVER_TRUSTED_PROXIES: server.trusted_proxies = ('10.0.0.0/8', '10.0.0.1/33'): expected a list of IP addresses or networks",
+        ),
+        (
             {"GATEWAY_SIGNING_KEY": "a", "GATEWAY_SIGNING_KEY_FILE": "/b"},
             "GATEWAY_SIGNING_KEY and GATEWAY_SIGNING_KEY_FILE: both set server.signing_key; keep one of them",
         ),
@@ -187,6 +191,10 @@ def test_a_fault_in_the_environment_is_one_exact_line(environ, message):
         ("[server]\nport = true", "server.port = True: expected a port number from 0 to 65535"),
         ("[polling]\njitter = 1.0", "polling.jitter = 1.0: expected a number from 0 to below 1"),
         ("[download]\nproxy_hosts = 'a'", "download.proxy_hosts = 'a': expected a list of texts"),
+        (
+            "[server]\ntrusted_proxies = ['proxy.internal']",
+            "server.trusted_proxies = ['proxy.internal']: expected a list of IP addresses or networks",
+        ),
         ("[images.aliases]\na = 1", "images.aliases = {'a': 1}: expected a table of texts"),
         ("[server]\nsigning_key = 7", "server.signing_key: expected a text"),
         ("[server", "not TOML: Expected ']' at the end of a table declaration (at end of document)"),

@@ -1,10 +1,13 @@
 """Where the world reaches this gateway: the prefix of re-hosted URLs."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from litestar import Request
+
+_HOST = re.compile(r"(?:[\w.-]+|\[(?P<ipv6>[\da-f:.]+)\])(?::(?P<port>\d{1,5}))?", re.ASCII | re.IGNORECASE)
 
 
 class PublicOrigin:
@@ -26,9 +29,7 @@ class PublicOrigin:
             scheme = _first(request.headers.get("x-forwarded-proto")) or scheme
             host = _first(request.headers.get("x-forwarded-host")) or host
         if scheme not in {"http", "https"} or not _is_host(host):
-            server = request.scope["server"] or ("localhost", None)
-            host = f"{server[0]}:{server[1]}" if server[1] else server[0]
-            scheme = request.scope["scheme"]
+            scheme, host = request.scope["scheme"], _address(request.scope["server"] or ("localhost", None))
         return f"{scheme}://{host}"
 
     def _is_trusted(self, request: Request[Any, Any, Any]) -> bool:
@@ -45,4 +46,17 @@ def _first(value: str | None) -> str:
 
 
 def _is_host(host: str) -> bool:
-    return bool(host) and host.isascii() and all(char.isalnum() or char in "-._:[]" for char in host)
+    """Tell whether this is a host, with its port or without, that a URL can hold."""
+    match = _HOST.fullmatch(host)
+    if match is None or int(match["port"] or 0) > 65535:
+        return False
+    try:
+        ipaddress.IPv6Address(match["ipv6"] or "::")
+    except ValueError:
+        return False
+    return True
+
+
+def _address(server: tuple[str, int | None]) -> str:
+    host = f"[{server[0]}]" if ":" in server[0] else server[0]
+    return f"{host}:{server[1]}" if server[1] else host

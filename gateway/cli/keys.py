@@ -1,9 +1,12 @@
 """`gateway keys`: make, list, end and replace API keys."""
 
 import asyncio
+import errno
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,7 +67,7 @@ def create(team: str, name: str, models: str, expires: int | None, *, no_cache: 
     settings = load_settings(os.environ)
     allowed = _model_ids(settings, models)
     made = _with_keys(settings, lambda store: store.create(team, name, expires, allowed, no_cache=no_cache))
-    _tell_secret(made, json_=json_)
+    _tell_secret(settings, made, json_=json_)
 
 
 @keys.command(name="list", epilog=_examples("gateway keys list", "gateway keys list --team art --json"))
@@ -111,20 +114,40 @@ def revoke(key_id: str) -> None:
 @_json
 def rotate(key_id: str, grace: int, *, json_: bool) -> None:
     """Replace a key by a new one of the same team, rights and length of life."""
-    made = _with_keys(load_settings(os.environ), lambda store: store.rotate(key_id, grace))
-    _tell_secret(made, json_=json_)
-    if not json_:
-        ends = f"counts until {moment(made.created + grace)} at most" if grace else "is revoked"
-        click.echo(f"It replaces the key {key_id}, which {ends}.", err=True)
+    settings = load_settings(os.environ)
+    made = _with_keys(settings, lambda store: store.rotate(key_id, grace))
+    try:
+        _tell_secret(settings, made, json_=json_)
+    finally:
+        if not json_:
+            ends = f"counts until {moment(made.created + grace)} at most" if grace else "is revoked"
+            click.echo(f"It replaces the key {key_id}, which {ends}.", err=True)
 
 
-def _tell_secret(made: CreatedKey, *, json_: bool) -> None:
+def _tell_secret(settings: Settings, made: CreatedKey, *, json_: bool) -> None:
+    """Show a new key, this once; one that cannot be shown is revoked, for nobody could ever use it."""
+    try:
+        _write(as_json(as_object(made, _now())) if json_ else made.secret)
+    except OSError as error:
+        click.echo(f"The key {made.id} of team {made.team} was made, but not shown: {error.strerror}.", err=True)
+        _with_keys(settings, lambda store: store.revoke(made.id))
+        raise click.ClickException(f"The key {made.id} is revoked, since nobody knows its secret.") from None
     if json_:
-        click.echo(as_json(as_object(made, _now())))
         return
-    click.echo(made.secret)
     until = f"until {moment(made.expires)}" if made.expires else "until it is revoked"
     click.echo(f"Keep it now: it is not shown again. Team {made.team}, id {made.id}, counts {until}.", err=True)
+
+
+def _write(line: str) -> None:
+    """Write to standard output, now and in full; raises OSError."""
+    if sys.stdout is None:  # what Python makes of a closed one, and click passes over in silence
+        raise OSError(errno.EBADF, "standard output is closed")
+    try:
+        click.echo(line)
+    except OSError:
+        with suppress(OSError):
+            sys.stdout.close()  # drops the line, which Python would try to write once more at its end
+        raise
 
 
 def _model_ids(settings: Settings, names: str) -> tuple[str, ...]:

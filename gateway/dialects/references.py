@@ -12,6 +12,7 @@ from gateway.errors import InvalidRequest
 
 SPELLINGS = ("image", "input_image", "refer_image")
 """Ours and the families' own, each understood on every model."""
+_UNWRAP = str.maketrans("", "", "\r\n")
 
 
 def take(ask: Ask) -> list[str]:
@@ -68,6 +69,8 @@ def _respell(name: str, image: str, rule: Reference) -> str:
     head, comma, body = image.partition(",") if image.startswith("data:") else ("", "", image)
     if head and not (comma and head.endswith(";base64")):
         raise _bad(name, "a data URL must be of the form 'data:image/png;base64,...'")
+    if "\n" in body or "\r" in body:  # wrapped, as MIME has it
+        body = body.translate(_UNWRAP)
     try:
         data = pybase64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):

@@ -1,7 +1,10 @@
 import json
+import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -171,3 +174,41 @@ def test_the_command_works_as_a_process_with_a_store_of_its_own(tmp_path):
 
     told = run("create", "--team", "art")
     assert [key["id"] for key in run("list")] == [told["id"]]
+
+
+@contextmanager
+def nowhere(kind):
+    """Give a standard output that takes nothing: closed, a pipe that nobody reads, or a full disk."""
+    if kind == "full":
+        if not Path("/dev/full").exists():
+            pytest.skip("this system has no /dev/full")
+        with Path("/dev/full").open("wb", buffering=0) as full:
+            yield full
+        return
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("kind", ["closed", "unread", "full"])
+@pytest.mark.parametrize("command", ["create", "rotate"])
+def test_a_key_that_cannot_be_shown_is_revoked(gateway_keys, valkey_url, command, kind, form):
+    """Its secret would be lost while it counts; the command says so and fails."""
+    old = None if command == "create" else made(gateway_keys)["id"]
+    argv = [sys.executable, "-m", "gateway", "keys", command, *form, *([old] if old else ["--team", "art"])]
+    if kind == "closed":
+        argv = ["sh", "-c", 'exec "$@" >&-', "sh", *argv]
+    with nowhere(kind) as stdout:
+        ended = subprocess.run(
+            argv, stdout=stdout, stderr=subprocess.PIPE, env={"REDIS_URL": valkey_url}, check=False, timeout=60
+        )
+
+    (key,) = [key for key in json.loads(gateway_keys("list", "--json").stdout) if key["id"] != old]
+    said = ended.stderr.decode()
+    assert (1, "revoked") == (ended.returncode, key["state"])
+    assert f"The key {key['id']} of team art was made, but not shown: " in said
+    assert f"Error: The key {key['id']} is revoked, since nobody knows its secret.\n" in said
+    assert "Exception" not in said
+    assert bool(old and not form) == ("It replaces the key" in said)

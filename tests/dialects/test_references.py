@@ -35,6 +35,19 @@ def test_inline_images_are_labelled_by_their_bytes(kind, label):
     assert take("flux-kontext-max", image=label + plain) == [plain]
 
 
+@pytest.mark.parametrize("kind", MAGIC)
+@pytest.mark.parametrize("label", ["", "data:image/png;base64,"])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_wrapped_base64_is_the_same_image(kind, label, line_break):
+    """Base64 in lines, as MIME and the command `base64` write it, goes upstream as if it stood in one."""
+    data = image(kind) + bytes(range(256))
+    plain, wrapped = base64.b64encode(data).decode(), base64.encodebytes(data).decode().replace("\n", line_break)
+
+    assert wrapped.count(line_break) > 4
+    assert take("gpt-image-1", image=label + wrapped) == take("gpt-image-1", image=label + plain)
+    assert take("flux-kontext-max", image=label + wrapped) == [plain]
+
+
 @pytest.mark.parametrize("name", references.SPELLINGS)
 @pytest.mark.parametrize("model", [model.id for model in CATALOG.models if model.reference.use != "refuses"])
 def test_every_spelling_on_every_model(model, name):
@@ -87,6 +100,7 @@ def test_the_models_own_spelling_wins():
     ("value", "says"),
     [
         ("just words", "'just words' is neither a URL (http, https, data) nor base64"),
+        ("not\nbase64", "is neither"),
         ("file:///etc/passwd", "is neither"),
         ("ftp://example.com/a.png", "is neither"),
         (base64.b64encode(b"just some text").decode(), "the bytes are no image"),
