@@ -133,13 +133,26 @@ class Price(Row, frozen=True):
         return int((Decimal(str(max(admissible))) * Decimal(str(self.usd)) * 1_000_000).to_integral_value())
 
 
+    def of_tokens(self, text_input: int, image_input: int, output: int) -> int | None:
+        """Micro-dollars of so many tokens; None where the row prices images alone."""
+        if self.tokens is None:
+            return None
+        amount = (
+            Decimal(str(self.tokens.text_input)) * text_input
+            + Decimal(str(self.tokens.image_input)) * image_input
+            + Decimal(str(self.tokens.output)) * output
+        )  # a price per million tokens, so micro-units of the currency
+        return int((amount * Decimal(str(self.usd))).to_integral_value())
+
+
 class Model(Row, frozen=True):
     """One model: what clients call it, where it lives, what it can do and what it costs.
 
     `native_n` images come from one upstream call; more are made by parallel calls. `count_field` carries the count
     ("" where the model knows none). `params` are the native parameters it takes. `output_formats` are the encodings
     it makes itself. `max_in_flight` is upstream's own limit (0: none known). `version` is part of every fingerprint:
-    raise it when the same call has come to mean another picture. Requests of at
+    raise it when the same call has come to mean another picture. `cache_ttl_s` is how long its pictures are replayed
+    (0: never; absent: as the settings say). Requests of at
     least `two_k_from_pixels` ask for the model's 2K picture (0: it has none).
     """
 
@@ -160,6 +173,7 @@ class Model(Row, frozen=True):
     two_k_from_pixels: Annotated[int, msgspec.Meta(ge=0)] = 0
     version: int = 1
     max_in_flight: Annotated[int, msgspec.Meta(ge=0)] = 0
+    cache_ttl_s: Annotated[int, msgspec.Meta(ge=0)] | None = None
     poll: Poll | None = None
     price: Price | None = None
 

@@ -6,6 +6,7 @@ GatewayError                 status  type                       code
 ├── Unauthenticated          401     invalid_request_error      invalid_api_key | null
 ├── Forbidden                403     invalid_request_error      model_not_allowed, ...
 ├── NotFound                 404     invalid_request_error      model_not_found, ...
+├── Conflict                 409     invalid_request_error      idempotency_key_reused, idempotency_result_gone
 ├── TooManyRequests          429     requests | insufficient_quota
 ├── UpstreamFailed           502     server_error               upstream_error, upstream_auth, upstream_quota
 ├── OutcomeUnknown           502     server_error               outcome_unknown
@@ -87,6 +88,15 @@ class NotFound(GatewayError):
     status = 404
     type = "invalid_request_error"
     code = "not_found"
+
+
+class Conflict(GatewayError):
+    """The request contradicts an earlier one; repeating it cannot help."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "idempotency_key_reused"
+    should_retry = False
 
 
 class TooManyRequests(GatewayError):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx
 import msgspec
@@ -22,6 +22,22 @@ _POLL_TIMEOUT_S = 10.0
 _LONGEST_POLL_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 20.0
 _SHARE_FOR_A_CALL = 0.5  # of the model's time limit: with less left, the answer to a paid call might be cut off
+
+
+class Gate(Protocol):
+    """Writes each step of a purchase down; raises, before the step, where it must not be taken."""
+
+    async def sending(self) -> None:
+        """A billable call is about to go out."""
+        ...
+
+    async def refused(self) -> None:
+        """It certainly was not accepted, and is tried again after a pause."""
+        ...
+
+    async def accepted(self, task: str) -> None:
+        """It was accepted, as a task that is to be collected."""
+        ...
 
 
 @dataclass(slots=True)
@@ -62,24 +78,32 @@ class Driver:
         self._emit = emit
         self._sleep = sleep
 
-    async def run(self, dialect: Dialect, model: Model, payload: dict[str, Any]) -> Result:
+    async def run(self, dialect: Dialect, model: Model, payload: dict[str, Any], gate: Gate) -> Result:
         """Buy and collect one part within the model's time limit.
 
         Raises:
-            GatewayError: upstream refused, failed, or left the outcome unknown.
+            GatewayError: upstream refused, failed, or left the outcome unknown; or the gate did.
 
         """
         purchase = _Purchase(model, self._clock() + model.time_limit_s)
-        bought = await self._submit(dialect, payload, purchase)
+        bought = await self._submit(dialect, payload, purchase, gate)
         if isinstance(bought, Task):
+            await gate.accepted(bought.id)
             return await self._play(dialect.collect(model, bought.id), purchase)
         return bought
 
-    async def _submit(self, dialect: Dialect, payload: dict[str, Any], purchase: _Purchase) -> Result | Task:
+    async def collect(self, dialect: Dialect, model: Model, task: str, within_s: float) -> Result:
+        """Collect a task that another worker bought. Raises as `run` does."""
+        return await self._play(dialect.collect(model, task), _Purchase(model, self._clock() + within_s))
+
+    async def _submit(
+        self, dialect: Dialect, payload: dict[str, Any], purchase: _Purchase, gate: Gate
+    ) -> Result | Task:
         """Make the billable call; again, after a pause, as long as upstream has not accepted it."""
         attempt = 1
         while True:
             purchase.reply = None
+            await gate.sending()
             try:
                 return await self._play(dialect.submit(purchase.model, payload), purchase)
             except Unavailable as refused:
@@ -87,6 +111,7 @@ class Driver:
                 if pause is None:
                     raise
                 self._emit(UpstreamRetried(purchase.model.id, refused.code or ""))
+            await gate.refused()
             await self._sleep(pause)
             attempt += 1
 

@@ -1,144 +1,315 @@
-"""One generation's life: a task of the application, not of the request that started it."""
+"""The life of generations: admitted, led or joined or replayed, and independent of the request that started them."""
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Literal
 
-from gateway.dialects.base import Usage
-from gateway.errors import GatewayError, OutcomeUnknown, Unavailable, UpstreamFailed
-from gateway.generation.delivery import Delivery, together
-from gateway.generation.driver import Driver
+import msgspec
+
+from gateway.catalog import Catalog, Model
+from gateway.errors import NotFound, OutcomeUnknown, Unavailable, UpstreamFailed
+from gateway.generation.admission import Wish, admission, refusal
+from gateway.generation.archive import Archive, Gone
+from gateway.generation.generation import Generation
 from gateway.generation.limits import Circuits, Slots
-from gateway.generation.pictures import Picture
-from gateway.generation.plan import Part, Plan
-from gateway.generation.unclaimed import Unclaimed
-from gateway.telemetry.events import (
-    Emit,
-    GenerationFinished,
-    PartFailed,
-    SurplusDropped,
-    fault_in,
-    outcome_of,
-)
+from gateway.generation.making import Maker
+from gateway.generation.outcome import Outcome, recall
+from gateway.generation.plan import Brief, Plan
+from gateway.generation.waiting import Endings
+from gateway.store.connection import RedisTrouble
+from gateway.store.ledger import Ledger, Taken, Verdict
+from gateway.telemetry.events import Admitted, Emit, GenerationFinished, GenerationTaken, LeaseLost, outcome_of
 from gateway.telemetry.log import tag
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a generation delivered. `cost` is in micro-dollars, None where the model has no price."""
-
-    pictures: list[Picture]
-    usage: Usage | None
-    cost: int | None
+_MOST_ADMISSIONS = 20  # each further one follows from a generation that came to nothing, or from bytes that were gone
+_LEAST_TO_COLLECT_S = 60.0  # what a task is given that is taken over late: it may have been ready for long
 
 
-class Generation:
-    """A generation under way. Who stops waiting for its task must not cancel it."""
+class Ticket:
+    """One request's share in a generation: its task, and how the request came by it.
+
+    `cache` is the word for `x-gateway-cache`; `age_s` is set where the pictures were made for an earlier request.
+    """
 
     task: asyncio.Task[Outcome]
 
-    def __init__(self, plan: Plan, *, team: str, key_id: str) -> None:
-        self.id = f"gen_{secrets.token_hex(12)}"
-        self.plan = plan
-        self.team = team
-        self.key_id = key_id
-        self.is_awaited = True
-        self.has_begun = False
+    def __init__(self, wish: Wish) -> None:
+        self.wish = wish
+        self.id = ""
+        self.cache: Literal["hit", "miss", "joined", "bypass"] = "miss"
+        self.age_s: int | None = None
+        self.led: Generation | None = None
+        self.is_claimable = False
+        self.owns_task = False
 
     @property
-    def failed_cleanly(self) -> bool:
-        """Whether it ended without a picture and without a chance that one was paid for."""
-        failure = self.task.exception() if self.task.done() else None
-        return failure is not None and not isinstance(failure, UpstreamFailed | OutcomeUnknown)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bought:
-    pictures: list[Picture]
-    usage: Usage | None
+    def is_free(self) -> bool:
+        """Whether its pictures are paid for by another request."""
+        return self.cache in {"hit", "joined"}
 
 
 class Generations:
-    """Starts generations and keeps hold of them until they end. `clock` is monotonic, in seconds."""
+    """Admits requests and keeps hold of what they started until it ends. `clock` is monotonic, `now` unix seconds.
+
+    `ttl_s` is how long a picture is replayed where its model does not say otherwise; `most_waiting` bounds the
+    requests of one key that wait at this worker.
+    """
 
     def __init__(
         self,
-        driver: Driver,
-        delivery: Delivery,
+        ledger: Ledger,
+        maker: Maker,
+        archive: Archive,
+        endings: Endings,
         *,
+        catalog: Catalog,
         slots: Slots,
         circuits: Circuits,
-        unclaimed: Unclaimed[Generation],
+        ttl_s: int,
+        most_waiting: int,
         clock: Callable[[], float],
+        now: Callable[[], float],
         emit: Emit,
     ) -> None:
-        self._driver = driver
-        self._delivery = delivery
+        self._ledger = ledger
+        self._maker = maker
+        self._archive = archive
+        self._endings = endings
+        self._catalog = catalog
         self._slots = slots
         self._circuits = circuits
-        self._unclaimed = unclaimed
+        self._ttl_s = ttl_s
+        self._most_waiting = most_waiting
         self._clock = clock
+        self._now = now
         self._emit = emit
-        self._running: set[asyncio.Task[Outcome]] = set()
-        self._closing = False
+        self._waiting: Counter[str] = Counter()
+        self._running: dict[str, Generation] = {}
+        self._chores: set[asyncio.Task[Any]] = set()
+        self.is_closing = False
+        self.caches = True
 
-    def start(self, plan: Plan, *, team: str, key_id: str, is_retry: bool) -> Generation:
-        """Begin to make a plan's pictures, or take up the same wish of the same key whose client has left.
+    async def start(self, wish: Wish) -> Ticket:
+        """Decide about a request, and begin to make its pictures where nobody else does. Pair with `leave`.
 
         Raises:
-            Unavailable: the model keeps failing, the queue is full, or this process is shutting down.
+            GatewayError: it is refused or denied, its outcome is unknown, or it cannot be made now.
 
         """
-        if left := self._claim(plan, key_id, is_retry=is_retry):
-            return left
-        if self._closing:
+        if self.is_closing:
             raise Unavailable("This worker is shutting down; nothing was bought. Try again.", code="draining")
-        self._circuits.check(plan.model)
-        give_back = self._slots.place(plan.model, len(plan.parts))
-        generation = Generation(plan, team=team, key_id=key_id)
-        generation.task = asyncio.get_running_loop().create_task(self._run(generation), name=generation.id)
-        self._running.add(generation.task)
-        generation.task.add_done_callback(self._ended)
-        generation.task.add_done_callback(lambda _: give_back())
-        return generation
+        if self._waiting[wish.key_id] >= self._most_waiting:
+            raise Unavailable(
+                f"{self._most_waiting} requests of your key wait at this worker already. Nothing was bought. Try again.",
+                code="server_overloaded",
+            )
+        ticket = Ticket(wish)
+        await self._admit(wish, ticket)
+        self._waiting[wish.key_id] += 1
+        return ticket
 
-    def leave(self, generation: Generation) -> None:
-        """Let a generation go on without its client, who may come back for it; unless it has not begun."""
-        generation.is_awaited = False
-        self._unclaimed.leave(generation.key_id, generation.plan.fingerprint, generation)
-        asyncio.get_running_loop().call_later(self._unclaimed.kept_s + 1, self._unclaimed.sweep)
+    def leave(self, ticket: Ticket, *, answered: bool) -> None:
+        """Let go of a request's share; what is being made goes on without it, for the retry to collect."""
+        key_id = ticket.wish.key_id
+        self._waiting[key_id] -= 1
+        if self._waiting[key_id] <= 0:
+            del self._waiting[key_id]
+        if ticket.led is not None:
+            ticket.led.waiting -= 1
+        if ticket.owns_task and not answered:
+            ticket.task.cancel()
+        if answered and ticket.is_claimable:
+            self._chore(self._ledger.answered(ticket.wish.team, ticket.id))
+        elif not answered and (ticket.is_claimable or ticket.cache == "miss"):
+            self._chore(self._ledger.left(ticket.wish.team, ticket.id))
 
-    def _claim(self, plan: Plan, key_id: str, *, is_retry: bool) -> Generation | None:
-        while self._unclaimed:
-            left = self._unclaimed.claim(key_id, plan.fingerprint, is_retry=is_retry)
-            if left is None:
-                return None
-            if not left.failed_cleanly:
-                left.is_awaited = True
-                return left
-        return None
+    def take_over(self, taken: Taken) -> None:
+        """Collect what another worker bought and left."""
+        brief = msgspec.json.decode(taken.plan, type=Brief)
+        try:
+            model = self._catalog.resolve(brief.model)
+        except NotFound:
+            return  # a worker that still knows the model may collect it
+        lease_ends = self._clock() + self._ledger.rules.lease_ms / 1000
+        generation = Generation(
+            taken.id,
+            brief,
+            model,
+            team=taken.team,
+            key_id=taken.key,
+            epoch=taken.epoch,
+            lease_ends=lease_ends,
+            waiting=0,
+        )
+        tasks = {part - 1: task for part, task in taken.tasks.items()}
+        for index in range(len(generation.stages)):
+            generation.stages[index] = "submitted" if index in tasks else "done"
+        within_s = max(model.time_limit_s - taken.age_ms / 1000, _LEAST_TO_COLLECT_S)
+        self._emit(GenerationTaken(taken.id, taken.team, model.id, taken.epoch))
+        make = self._maker.make(generation, sorted(tasks), self._maker.collecting(tasks, within_s))
+        self._launch(generation, make)
+
+    def held(self) -> list[Generation]:
+        """List what is being made here."""
+        return list(self._running.values())
+
+    def lost(self, generation_id: str) -> None:
+        """Note that another worker has taken a generation over; a picture that arrives is handed in all the same."""
+        self._emit(LeaseLost(generation_id))
+
+    async def hand_over(self) -> None:
+        """Leave every task that is only waited for to other workers; who waits here is told to try again."""
+        self.is_closing = True
+        given = [generation for generation in self._running.values() if generation.only_has_tasks]
+        for generation in given:
+            generation.is_handed_over = True
+            generation.task.cancel()
+        for generation in given:
+            with suppress(RedisTrouble):
+                await self._ledger.hand_over(generation.team, [(generation.id, generation.epoch)])
 
     async def drain(self) -> None:
-        """Take on nothing new and wait until all that is paid for has arrived."""
-        self._closing = True
+        """Take on nothing new and wait until all that is paid for has arrived and is booked."""
+        self.is_closing = True
         while self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait([generation.task for generation in self._running.values()])
+        await self._maker.settled()
+        if self._chores:
+            await asyncio.wait(self._chores)
 
-    def _ended(self, task: asyncio.Task[Outcome]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # the client may have left: nobody else may ask for it
+    async def _admit(self, wish: Wish, ticket: Ticket) -> None:
+        """Ask the ledger until there is something to wait for."""
+        missing = ""
+        for _ in range(_MOST_ADMISSIONS):
+            question = admission(wish, self._new_id(), ttl_s=self._ttl_of(wish.plan.model), missing=missing)
+            began = self._clock()
+            verdict = await self._ledger.admit(wish.team, question)
+            self._emit(Admitted(wish.team, wish.plan.model.id, verdict.kind, verdict.limit))
+            wish.tell(verdict)
+            ticket.id = verdict.generation
+            match verdict.kind:
+                case "lead":
+                    await self._lead(wish, ticket, verdict, began)
+                    return
+                case "join":
+                    self._join(wish, ticket, verdict)
+                    return
+                case "hit" | "replay":
+                    try:
+                        pictures, usage = await self._archive.load(verdict.results)
+                    except Gone:
+                        missing = verdict.generation
+                        continue
+                    ticket.cache = "hit" if verdict.kind == "hit" else "joined"
+                    ticket.age_s = verdict.age_ms // 1000
+                    self._own(ticket, _just(Outcome(pictures, usage, 0)))
+                    return
+                case _:
+                    raise refusal(verdict, wish)
+        raise Unavailable("The picture could not be had now; nothing was bought. Try again.")
 
-    async def _run(self, generation: Generation) -> Outcome:
+    def _new_id(self) -> str:
+        """Make an id that tells its time, to the millisecond, so that its booking can be found."""
+        return f"gen_{int(self._now() * 1000):011x}{secrets.token_hex(7)[:13]}"
+
+    def _ttl_of(self, model: Model) -> int:
+        if not self.caches:
+            return 0
+        return self._ttl_s if model.cache_ttl_s is None else model.cache_ttl_s
+
+    async def _lead(self, wish: Wish, ticket: Ticket, verdict: Verdict, began: float) -> None:
+        plan = wish.plan
+        generation = Generation(
+            verdict.generation,
+            plan.brief,
+            plan.model,
+            team=wish.team,
+            key_id=wish.key_id,
+            epoch=verdict.epoch,
+            lease_ends=began + self._ledger.rules.lease_ms / 1000,
+            waiting=1,
+        )
+        try:
+            self._circuits.check(plan.model)
+            give_back = self._slots.place(plan.model, len(plan.parts))
+        except Unavailable:
+            await self._maker.drop(generation)
+            raise
+        ticket.cache = "miss" if verdict.shared else "bypass"
+        ticket.is_claimable = not verdict.shared
+        ticket.led = generation
+        ticket.owns_task = False
+        ticket.task = self._launch(generation, self._make(generation, plan))
+        ticket.task.add_done_callback(lambda _: give_back())
+
+    def _join(self, wish: Wish, ticket: Ticket, verdict: Verdict) -> None:
+        ticket.cache = "joined"
+        ticket.is_claimable = verdict.claimed
+        local = self._running.get(verdict.generation)
+        if local is not None and not local.is_handed_over:
+            local.waiting += 1
+            ticket.led = local
+            ticket.task = local.task
+        else:
+            self._own(ticket, self._follow(wish, ticket, verdict))
+
+    async def _follow(self, wish: Wish, ticket: Ticket, verdict: Verdict) -> Outcome:
+        """Wait for another worker's generation; where it came to nothing, ask again."""
+        ending = await self._endings.of(wish.team, verdict.generation)
+        if ending.state == "delivered":
+            with suppress(Gone):
+                if ending.results is not None:
+                    pictures, usage = await self._archive.load(ending.results)
+                    return Outcome(pictures, usage, 0)
+            raise UpstreamFailed(
+                "The picture was made and charged, but could not be kept for this request.", code="result_lost"
+            )
+        if ending.state == "void":
+            ticket.is_claimable = False
+            await self._admit(wish, ticket)
+            return await asyncio.shield(ticket.task)
+        if ending.state == "unknown":
+            raise recall(ending.error) if ending.error else _lost_on_the_way()
+        raise recall(ending.error)
+
+    async def _make(self, generation: Generation, plan: Plan) -> Outcome:
+        try:
+            with self._circuits.through(plan.model):
+                return await self._maker.make(generation, range(len(plan.parts)), self._maker.buying(plan.parts))
+        except Unavailable:
+            if generation.failure is None:  # the circuit has opened in the meantime
+                await self._maker.drop(generation)
+            raise
+
+    def _launch(self, generation: Generation, make: Coroutine[Any, Any, Outcome]) -> asyncio.Task[Outcome]:
+        generation.task = asyncio.get_running_loop().create_task(self._run(generation, make), name=generation.id)
+        self._running[generation.id] = generation
+        generation.task.add_done_callback(lambda task: self._ended(generation, task))
+        return generation.task
+
+    def _ended(self, generation: Generation, task: asyncio.Task[Outcome]) -> None:
+        if self._running.get(generation.id) is generation:
+            del self._running[generation.id]
+        _hear(task)
+
+    async def _run(self, generation: Generation, make: Coroutine[Any, Any, Outcome]) -> Outcome:
         tag(generation_id=generation.id)
-        plan = generation.plan
         started = self._clock()
         outcome: Outcome | None = None
         failure: BaseException | None = None
         try:
-            with self._circuits.through(plan.model):
-                outcome = await self._make(generation)
+            outcome = await make
+        except asyncio.CancelledError as cancelled:
+            failure = cancelled
+            if generation.is_handed_over:
+                raise Unavailable(
+                    "This worker is shutting down and another one collects the picture. Send the same request again.",
+                    code="draining",
+                ) from None
+            raise
         except BaseException as error:
             failure = error
             raise
@@ -148,9 +319,9 @@ class Generations:
                     generation_id=generation.id,
                     team=generation.team,
                     key_id=generation.key_id,
-                    model=plan.model.id,
-                    outcome=outcome_of(failure),
-                    asked=plan.n,
+                    model=generation.model.id,
+                    outcome="handed_over" if generation.is_handed_over else outcome_of(failure),
+                    asked=generation.brief.n,
                     delivered=len(outcome.pictures) if outcome else 0,
                     cost_micro_usd=outcome.cost if outcome else None,
                     seconds=self._clock() - started,
@@ -158,54 +329,36 @@ class Generations:
             )
         return outcome
 
-    async def _make(self, generation: Generation) -> Outcome:
-        """Make all parts at once; those that succeed are delivered, if only one does.
+    def _own(self, ticket: Ticket, work: Coroutine[Any, Any, Outcome]) -> None:
+        """Give a ticket a task of its own."""
+        ticket.task = asyncio.get_running_loop().create_task(work)
+        ticket.owns_task = True
+        ticket.task.add_done_callback(_hear)
 
-        Where none does, a failure that invites a retry gives way to one that does not: a retry repeats all parts,
-        and another one may have been charged.
-        """
-        plan = generation.plan
-        done = await together([self._part(generation, part) for part in plan.parts])
-        bought = [item for item in done if isinstance(item, _Bought)]
-        if not bought:
-            raise min((item for item in done if isinstance(item, GatewayError)), key=lambda e: e.should_retry is True)
-        pictures = [picture for part in bought for picture in part.pictures]
-        usages = [part.usage for part in bought if part.usage is not None]
-        return Outcome(pictures, sum(usages, start=Usage()) if usages else None, _cost(plan, pictures))
+    def _chore(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something on the store that nobody waits for, and whose failure costs a retry at most."""
 
-    async def _part(self, generation: Generation, part: Part) -> _Bought | GatewayError:
-        try:
-            return await self._buy(generation, part)
-        except Exception as error:  # noqa: BLE001  whatever it is, the other parts' pictures are paid for
-            self._emit(PartFailed(generation.plan.model.id, outcome_of(error), fault_in(error)))
-            return error if isinstance(error, GatewayError) else _broken_down()
+        async def attempt() -> None:
+            with suppress(RedisTrouble):
+                await work
 
-    async def _buy(self, generation: Generation, part: Part) -> _Bought:
-        """Buy one part; more images than asked for are spares for those that cannot be had, then cut."""
-        plan = generation.plan
-        async with self._slots.slot(plan.model):
-            if not (generation.is_awaited or generation.has_begun):
-                raise Unavailable("Its client left while it waited for its turn; nothing was bought.")
-            generation.has_begun = True
-            result = await self._driver.run(plan.dialect, plan.model, part.payload)
-        surplus = len(result.images) - part.count
-        if surplus > 0:
-            self._emit(SurplusDropped(plan.model.id, surplus))
-        pictures = await self._delivery.receive(result.images, plan.encoding)
-        return _Bought(pictures[: part.count], result.usage)
+        task = asyncio.get_running_loop().create_task(attempt())
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
 
 
-def _broken_down() -> GatewayError:
-    """Make the answer to a fault of our own; SDKs repeat a 500 unless told otherwise, and this may be paid for."""
-    return GatewayError(
-        "The gateway failed while the picture was being made; the fault is logged under the generation id. It may have "
-        "been charged, so the request is not to be repeated automatically.",
-        should_retry=False,
+async def _just(outcome: Outcome) -> Outcome:
+    return outcome
+
+
+def _hear(task: asyncio.Task[Outcome]) -> None:
+    """Take note of an exception: its client may have left, and nobody else may ask for it."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _lost_on_the_way() -> OutcomeUnknown:
+    return OutcomeUnknown(
+        "The worker that made this picture was lost after it had called upstream: it may have been charged, so it is "
+        "not bought again. Send 'Cache-Control: no-cache' or a new Idempotency-Key to buy it anew."
     )
-
-
-def _cost(plan: Plan, pictures: list[Picture]) -> int | None:
-    price = plan.model.price
-    if price is None:
-        return None
-    return sum(price.dearest(plan.quality, plan.size or f"{p.width}x{p.height}") for p in pictures)

@@ -37,6 +37,25 @@ class Encoding:
 
 
 @dataclass(frozen=True, slots=True)
+class Brief:
+    """What it takes to collect, deliver and price a plan's pictures: no prompt, no reference image.
+
+    `counts` are the images of each part.
+    """
+
+    model: str
+    counts: tuple[int, ...]
+    encoding: Encoding
+    quality: Literal["low", "medium", "high"] | None
+    size: str | None
+
+    @property
+    def n(self) -> int:
+        """The number of images asked for."""
+        return sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that a generation needs to know; made without I/O.
 
@@ -68,6 +87,12 @@ class Plan:
         """Micro-dollars to reserve: every image at the dearest reading of the request."""
         price = self.model.price
         return None if price is None else price.dearest(self.quality, self.size) * self.n
+
+    @property
+    def brief(self) -> Brief:
+        """What another worker would need."""
+        counts = tuple(part.count for part in self.parts)
+        return Brief(self.model.id, counts, self.encoding, self.quality, self.size)
 
     @property
     def fingerprint(self) -> str:

@@ -58,6 +58,58 @@ class SurplusDropped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted(Event):
+    """A request was decided about; `verdict` is the ledger's word, `limit` the one that denied it."""
+
+    team: str
+    model: str
+    verdict: str
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BookingDelayed(Event):
+    """The store did not take what became of a generation; it is told again until it does."""
+
+    generation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationTaken(Event):
+    """A generation whose worker is gone is collected by this one."""
+
+    generation_id: str
+    team: str
+    model: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationExpired(Event):
+    """A generation whose worker is gone has ended: `void` where nothing was sent, `unknown` where something was."""
+
+    generation_id: str
+    team: str
+    model: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost(Event):
+    """A generation that is made here was taken over by another worker, or has expired."""
+
+    generation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTroubled(Event):
+    """A chore on the store failed and is tried again; `chore` is from a closed set."""
+
+    chore: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamAnswered(Event):
     """Upstream answered a call, whatever the status."""
 

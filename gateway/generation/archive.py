@@ -1,0 +1,97 @@
+"""Pictures on their way into the store and out of it again, each known by what it is."""
+
+from collections import OrderedDict
+
+import msgspec
+
+from gateway.dialects.base import Usage
+from gateway.generation.delivery import together
+from gateway.generation.pictures import Format, Picture
+from gateway.store.blobs import Blobs
+from gateway.store.connection import RedisTrouble, redis_needed
+
+
+class Gone(Exception):
+    """Bytes that a record names are no longer there."""
+
+
+class _Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+    blob: str
+    format: Format
+    width: int
+    height: int
+    has_alpha: bool = False
+    revised_prompt: str | None = None
+
+
+class _Part(msgspec.Struct, frozen=True, omit_defaults=True):
+    pictures: list[_Kept]
+    usage: Usage | None = None
+
+
+class Archive:
+    """Keeps pictures by content, and the last `memory_bytes` of them in this process, too."""
+
+    def __init__(self, blobs: Blobs, *, memory_bytes: int) -> None:
+        self._blobs = blobs
+        self._memory = _Memory(memory_bytes)
+
+    async def keep(self, pictures: list[Picture], usage: Usage | None, life_s: float) -> str:
+        """Store one part's pictures for `life_s` seconds; returns the record of them, "" where the store is away."""
+        try:
+            names = await together([self._blobs.put(picture.data, life_s) for picture in pictures])
+        except RedisTrouble:
+            return ""
+        kept = []
+        for name, picture in zip(names, pictures, strict=True):
+            self._memory.put(name, picture.data)
+            kept.append(
+                _Kept(name, picture.format, picture.width, picture.height, picture.has_alpha, picture.revised_prompt)
+            )
+        return msgspec.json.encode(_Part(kept, usage)).decode()
+
+    async def load(self, records: str) -> tuple[list[Picture], Usage | None]:
+        """Fetch the pictures that a list of records names, and the sum of their tokens.
+
+        Raises:
+            Gone: some of the bytes are no longer there.
+            Unavailable: the store does not answer; asking again costs nothing, buying again would.
+
+        """
+        parts = msgspec.json.decode(records, type=list[_Part])
+        pictures = await together([self._fetch(kept) for part in parts for kept in part.pictures])
+        usages = [part.usage for part in parts if part.usage is not None]
+        return pictures, sum(usages, start=Usage()) if usages else None
+
+    async def _fetch(self, kept: _Kept) -> Picture:
+        data = self._memory.get(kept.blob)
+        if data is None:
+            with redis_needed():
+                data = await self._blobs.get(kept.blob)
+            if data is None:
+                raise Gone
+            self._memory.put(kept.blob, data)
+        return Picture(data, kept.format, kept.width, kept.height, kept.has_alpha, kept.revised_prompt)
+
+
+class _Memory:
+    """The bytes used last, up to a number of bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = 0
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, name: str) -> bytes | None:
+        data = self._held.get(name)
+        if data is not None:
+            self._held.move_to_end(name)
+        return data
+
+    def put(self, name: str, data: bytes) -> None:
+        if name in self._held or len(data) > self._most:
+            return
+        self._held[name] = data
+        self._size += len(data)
+        while self._size > self._most:
+            self._size -= len(self._held.popitem(last=False)[1])

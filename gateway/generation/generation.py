@@ -1,0 +1,124 @@
+"""A generation that this worker makes, and the gate through which each of its purchases goes."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
+
+from gateway.catalog import Model
+from gateway.errors import GatewayError, Unavailable
+from gateway.generation.outcome import Outcome
+from gateway.generation.plan import Brief
+from gateway.store.connection import RedisTrouble, redis_needed
+from gateway.store.ledger import Ledger
+
+_ENOUGH_LEASE = 0.5  # of a whole one: with less, another worker might take over before upstream has the call
+
+
+class Generation:
+    """Who stops waiting for its task must not cancel it.
+
+    `waiting` counts the clients of this worker. `lease_ends` is on this worker's monotonic clock, in seconds.
+    """
+
+    task: asyncio.Task[Outcome]
+
+    def __init__(
+        self,
+        generation_id: str,
+        brief: Brief,
+        model: Model,
+        *,
+        team: str,
+        key_id: str,
+        epoch: int,
+        lease_ends: float,
+        waiting: int,
+    ) -> None:
+        self.id = generation_id
+        self.brief = brief
+        self.model = model
+        self.team = team
+        self.key_id = key_id
+        self.epoch = epoch
+        self.lease_ends = lease_ends
+        self.waiting = waiting
+        self.is_handed_over = False
+        self.failure: GatewayError | None = None
+        self.cost: int | None = None
+        self.stages: list[Literal["reserved", "sent", "submitted", "settling", "done"]] = ["reserved"] * len(brief.counts)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody here waits for it and nothing was bought yet."""
+        return self.waiting == 0 and all(stage == "reserved" for stage in self.stages)
+
+    @property
+    def only_has_tasks(self) -> bool:
+        """Whether all that is missing could as well be collected by another worker."""
+        return "submitted" in self.stages and set(self.stages) <= {"submitted", "done"}
+
+
+class Gate:
+    """Lets one part (counted from 0) through, step by step, as long as its generation is ours."""
+
+    def __init__(
+        self,
+        generation: Generation,
+        part: int,
+        ledger: Ledger,
+        *,
+        clock: Callable[[], float],
+        insist: Callable[[Callable[[], Coroutine[Any, Any, object]]], None],
+    ) -> None:
+        self._generation = generation
+        self._part = part
+        self._ledger = ledger
+        self._clock = clock
+        self._insist = insist
+
+    async def sending(self) -> None:
+        """Write `sent` down. Raises Unavailable where the call must not go out."""
+        generation = self._generation
+        began = self._clock()
+        lease_s = self._ledger.rules.lease_ms / 1000
+        with redis_needed():
+            told = await self._mark("sent", unless_abandoned=generation.is_abandoned)
+        if told == "abandoned":
+            raise Unavailable("Its client left while it waited for its turn; nothing was bought.")
+        if told == "lost" or self._clock() - began > lease_s * _ENOUGH_LEASE:
+            raise Unavailable(
+                "This worker was too slow and another may have taken over; nothing was bought. Try again.",
+                code="lease_lost",
+            )
+        generation.lease_ends = began + lease_s
+        generation.stages[self._part] = "sent"
+
+    async def refused(self) -> None:
+        """Write down that nothing was bought yet; while the store is away that waits for the next step."""
+        self._generation.stages[self._part] = "reserved"
+        try:
+            await self._mark("reserved")
+        except RedisTrouble:
+            return
+
+    async def accepted(self, task: str) -> None:
+        """Write the task down, if need be later: it is paid for."""
+        self._generation.stages[self._part] = "submitted"
+        try:
+            await self._mark("submitted", task=task)
+        except RedisTrouble:
+            self._insist(lambda: self._mark("submitted", task=task))
+
+    async def _mark(
+        self, state: Literal["reserved", "sent", "submitted"], *, task: str = "", unless_abandoned: bool = False
+    ) -> str:
+        generation = self._generation
+        return await self._ledger.mark(
+            generation.team,
+            generation.id,
+            generation.epoch,
+            self._part + 1,
+            state,
+            task=task,
+            unless_abandoned=unless_abandoned,
+        )

@@ -1,0 +1,292 @@
+"""The life of generations in Redis: who may make one, who makes it, what it cost, who may have it again.
+
+Every decision is one atomic script on one clock, Redis's own; all keys of a team carry the hash tag `{<team>}`:
+
+{t}:gen:<id>             hash: one generation's record (`lua/journal.lua` names its fields)
+{t}:due, {t}:due:<key>   sorted sets of generations under way, by the end of their lease (unix ms)
+{t}:lane:<fp>            sorted set of shared generations under way, by fingerprint
+{t}:claims:<key>:<fp>    sorted set of generations that only their own client's retry may claim
+{t}:cache:<fp>           hash {gen, at, model, results}: what identical requests get; {t}:cached lists them by their end
+{t}:unknown:<fp>         the generation whose outcome is unknown, for as long as identical requests are held back
+{t}:idem:<key>:<sha256>  hash {body, gen}: an idempotency key
+{t}:rate:<scope>         when a scope's bucket of requests is full again (unix ms)
+{t}:day:<d> {t}:month:<m>  hashes: what a scope has used and reserved: images a day, micro-dollars a month
+{t}:usage:<d>, {t}:usage   counters of a day, and the stream of settlements that they can be proved by
+{t}:verdict:<id>         an admission's verdict, for its repetition after a lost reply
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from gateway.store.connection import RedisTrouble, redis_needed
+from gateway.store.scripts import Scripts
+
+PartState = Literal["reserved", "sent", "submitted", "delivered", "failed", "unknown", "dropped"]
+State = Literal["open", "delivered", "failed", "unknown", "void"]
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What the operator has set. All times are in the unit of their suffix."""
+
+    lease_ms: int
+    join: Literal["all", "retries"]
+    charge_unknown: bool
+    retention_days: int
+    outcome_s: int
+    unclaimed_s: int
+    tombstone_s: int
+    dispute_s: int
+    idempotency_s: int
+    claim_ms: int
+    late_ms: int
+
+
+class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One request for one generation.
+
+    `counts` are the images of each part, `estimate` micro-dollars (absent: the model has no price), `plan` is opaque.
+    `shared` allows a cached or running generation as the answer, `stores` keeps this one for others, `anew` insists
+    on buying even where an outcome is unknown. `missing` names a generation whose bytes turned out to be gone.
+    """
+
+    id: str
+    key: str
+    model: str
+    fp: str
+    n: int
+    counts: tuple[int, ...]
+    plan: str
+    ttl_s: int
+    estimate: int | None = None
+    user: str = ""
+    shared: bool = False
+    stores: bool = False
+    anew: bool = False
+    retry: bool = False
+    max_age_s: int | None = None
+    idempotency: str = ""
+    body: str = ""
+    missing: str = ""
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """What the narrower of a key's and its team's limits still allows."""
+
+    limit: int
+    remaining: int
+    reset_ms: int
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What becomes of a request.
+
+    lead      make it: reserved and leased          join     wait for `generation`, which is being made
+    hit       the cache's `results`                 replay   the `results` of an earlier request of the same client
+    unknown   `generation` may have been charged    gone     the idempotency key's pictures are no longer there
+    conflict  the idempotency key had another body  denied   by `limit` of `scope`, `retry_ms` ahead
+    refused   for the reason `why`: unknown, revoked or expired key, model, or price
+    """
+
+    kind: Literal["lead", "join", "hit", "replay", "unknown", "gone", "conflict", "denied", "refused"]
+    generation: str = ""
+    epoch: int = 0
+    shared: bool = False
+    claimed: bool = False
+    results: str = ""
+    age_ms: int = 0
+    why: Literal["", "unknown", "revoked", "expired", "model", "price"] = ""
+    at: int = 0
+    models: str = ""
+    limit: Literal["", "requests_per_minute", "images_per_day", "budget_per_month", "max_concurrent"] = ""
+    scope: Literal["", "key", "team"] = ""
+    allowed: int = 0
+    remaining: int = 0
+    retry_ms: int = 0
+    requests: Allowance | None = None
+    images: Allowance | None = None
+
+
+class PartReport(msgspec.Struct, frozen=True):
+    """What became of one part, counted from 1. `cost` and `spare` are micro-dollars, the latter paid in vain."""
+
+    part: int
+    state: PartState
+    images: int = 0
+    cost: int = 0
+    spare: int = 0
+    result: str = ""
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """How a generation stands after a report; `cost` is in micro-dollars."""
+
+    state: State
+    images: int
+    cost: int
+    ended: bool
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A generation taken over: `tasks` by part that are to be collected."""
+
+    id: str
+    team: str
+    key: str
+    epoch: int
+    plan: str
+    tasks: dict[int, str]
+    age_ms: int
+
+
+class Expired(msgspec.Struct, frozen=True):
+    """A generation that ended because nobody held it any more."""
+
+    id: str
+    model: str
+    state: State
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a generation stands, for those who wait for it; `results` is a JSON array, None where bytes are not kept."""
+
+    state: State
+    results: str | None = None
+    error: str | None = None
+
+
+class Ledger:
+    """`clock` gives unix seconds in place of Redis's own clock, for tests.
+
+    Redis trouble is raised as it comes, but where a method says that it raises Unavailable.
+    """
+
+    def __init__(self, scripts: Scripts, redis: Any, rules: Rules, *, clock: Callable[[], float] | None = None) -> None:
+        self._scripts = scripts
+        self._redis = redis
+        self.rules = rules
+        self._config = msgspec.json.encode(rules)
+        self._clock = clock
+
+    async def admit(self, team: str, admission: Admission) -> Verdict:
+        """Decide about a request; after a lost reply once again, which changes nothing. Raises Unavailable."""
+        request = msgspec.json.encode(admission)
+        with redis_needed():
+            try:
+                reply = await self._run("admit", team, request, self._config)
+            except RedisTrouble:
+                reply = await self._run("admit", team, request, self._config)
+        return msgspec.json.decode(reply, type=Verdict)
+
+    async def mark(
+        self,
+        team: str,
+        generation: str,
+        epoch: int,
+        part: int,
+        state: PartState,
+        *,
+        task: str = "",
+        unless_abandoned: bool = False,
+    ) -> Literal["ok", "lost", "abandoned"]:
+        """Write a part's state down and renew the lease; with `unless_abandoned` only if somebody else waits."""
+        abandons = "1" if unless_abandoned else ""
+        lease = self.rules.lease_ms
+        reply = await self._run(
+            "mark", team, generation, epoch, part, state, task, lease, abandons, durable=state in {"sent", "submitted"}
+        )
+        told: Literal["ok", "lost", "abandoned"] = reply.decode()
+        return told
+
+    async def settle(
+        self, team: str, generation: str, epoch: int, parts: Iterable[PartReport], error: bytes = b""
+    ) -> Settled:
+        """Take in what became of parts; the last one ends the generation. Repeating it changes nothing."""
+        reports = msgspec.json.encode(list(parts))
+        reply = await self._run("settle", team, generation, epoch, reports, error, self._config, durable=True)
+        return msgspec.json.decode(reply, type=Settled)
+
+    async def renew(self, team: str, held: Sequence[tuple[str, int]]) -> list[str]:
+        """Renew leases of (generation, epoch); returns those that are lost."""
+        return await self._renew(team, self.rules.lease_ms, held)
+
+    async def hand_over(self, team: str, held: Sequence[tuple[str, int]]) -> None:
+        """Let any worker take these over at once."""
+        await self._renew(team, 0, held)
+
+    async def expire(self, team: str, *, takes_over: bool) -> tuple[list[Taken], list[Expired]]:
+        """Look after generations whose lease has run out; those with a task are ours from now on."""
+        reply = await self._run(
+            "expire", team, self.rules.lease_ms, "1" if takes_over else "", self._config, durable=True
+        )
+        found = msgspec.json.decode(reply)
+        taken = [_taken(team, record) for record in found.get("taken", ())]
+        return taken, [msgspec.convert(record, Expired) for record in found.get("ended", ())]
+
+    async def overdue(self, teams: Sequence[str], now_s: float) -> list[str]:
+        """Tell which teams have generations whose lease has run out."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for team in teams:
+                pipe.zrangebyscore(f"{{{team}}}:due", "-inf", int(now_s * 1000), start=0, num=1)
+            found = await pipe.execute()
+        return [team for team, due in zip(teams, found, strict=True) if due]
+
+    async def left(self, team: str, generation: str) -> None:
+        """Note that the client of a generation is gone."""
+        await self._run("leave", team, generation, "left", self.rules.unclaimed_s)
+
+    async def answered(self, team: str, generation: str) -> None:
+        """Note that the client of a generation has its pictures, so that no retry needs to claim them."""
+        await self._run("leave", team, generation, "answered", self.rules.unclaimed_s)
+
+    async def ending(self, team: str, generation: str) -> Ending:
+        """Tell how a generation stands; one that is no longer known is `void`."""
+        held = {_text(name): _text(value) for name, value in (await self._redis.hgetall(_gen(team, generation))).items()}
+        if "state" not in held:
+            return Ending("void")
+        results = None
+        if held["state"] == "delivered":
+            parts = range(1, 1 + len(msgspec.json.decode(held["counts"])))
+            kept = [held.get(f"r{part}", "") for part in parts if held.get(f"p{part}") == "delivered"]
+            results = f"[{','.join(kept)}]" if all(kept) else None
+        return msgspec.convert({"state": held["state"], "results": results, "error": held.get("error")}, Ending)
+
+    async def resolve(self, team: str, generation: str, charged: int, by: str, note: str) -> dict[str, Any]:
+        """Settle an unknown outcome: upstream charged so many micro-dollars. Tells the state, and `was` and `cost`."""
+        reply = await self._run("resolve", team, generation, charged, by, note, self._config)
+        told: dict[str, Any] = msgspec.json.decode(reply)
+        return told
+
+    async def purge(self, team: str, *, model: str = "", generation: str = "") -> int:
+        """Drop cache entries of a team, or only those of a model or a generation; returns how many."""
+        return int(await self._run("purge", team, model, generation))
+
+    async def _renew(self, team: str, lease_ms: int, held: Sequence[tuple[str, int]]) -> list[str]:
+        pairs: list[str | int] = [value for pair in held for value in pair]
+        return [_text(name) for name in await self._run("renew", team, lease_ms, *pairs)]
+
+    async def _run(self, name: str, team: str, *args: bytes | str | int, durable: bool = False) -> Any:
+        now = "" if self._clock is None else str(int(self._clock() * 1000))
+        return await self._scripts.run(name, f"{{{team}}}:team", now, *args, durable=durable)
+
+
+def _gen(team: str, generation: str) -> str:
+    return f"{{{team}}}:gen:{generation}"
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _taken(team: str, record: dict[str, Any]) -> Taken:
+    parts = range(1, 1 + len(msgspec.json.decode(record["counts"])))
+    return Taken(
+        id=record["id"],
+        team=team,
+        key=record["key"],
+        epoch=int(record["epoch"]),
+        plan=record["plan"],
+        tasks={part: record[f"t{part}"] for part in parts if record[f"p{part}"] == "submitted"},
+        age_ms=int(record["now"]) - int(record["at"]),
+    )

@@ -1,0 +1,136 @@
+-- One generation's record, `gen:<id>`:
+--   key model fp n counts estimate charge day month at user    what was admitted; `counts` are images per part
+--   plan                                       what another worker needs to collect and deliver; opaque here
+--   state      open | delivered | failed | unknown | void (nothing was ever sent: whoever waited may lead)
+--   epoch      raised by each take-over; `lease` is the score in `due` and `due:<key>`
+--   p<i> t<i>  part i: reserved | sent | submitted | delivered | failed | unknown | dropped; its task
+--   m<i> c<i> r<i>                             images delivered, cost, result (opaque; "" where it cannot be replayed)
+--   shared stores ttl_s idem                   how it may be replayed
+--   waiters left error                         somebody else waits; since when its client is gone; why it failed
+
+local WINDOW_KEPT_S = 100 * 86400
+
+local function gen_key(id)
+  return prefix .. 'gen:' .. id
+end
+
+local function parts_of(g)
+  return cjson.decode(g.counts)
+end
+
+local function lease(id, key, until_ms)
+  redis.call('ZADD', prefix .. 'due', until_ms, id)
+  redis.call('ZADD', prefix .. 'due:' .. key, until_ms, id)
+end
+
+-- A part's share of the reservation.
+local function share(g, images)
+  return g.estimate and math.floor(tonumber(g.estimate) * images / tonumber(g.n) + 0.5) or 0
+end
+
+local TERMINAL = {delivered = true, failed = true, unknown = true, dropped = true}
+
+local function all_ended(g)
+  for i = 1, #parts_of(g) do
+    if not TERMINAL[g['p' .. i]] then
+      return false
+    end
+  end
+  return true
+end
+
+-- The parts' results as one JSON array; nil where one is missing or could not be kept.
+local function results_of(g)
+  local held = {}
+  for i = 1, #parts_of(g) do
+    local result = g['r' .. i]
+    if g['p' .. i] == 'delivered' then
+      if not result or result == '' then
+        return nil
+      end
+      held[#held + 1] = result
+    end
+  end
+  return #held > 0 and '[' .. table.concat(held, ',') .. ']' or nil
+end
+
+-- Whatever follows from a record's state: index, tombstone, claims, idempotency, how long it is kept, who is woken.
+local function publish(id, g, images, config)
+  local gen = gen_key(id)
+  local results = results_of(g)
+  local is_whole = images == tonumber(g.n)
+  local keep_s = config.outcome_s
+  local claims = prefix .. 'claims:' .. g.key .. ':' .. g.fp
+  redis.call('ZREM', prefix .. 'lane:' .. g.fp, id)
+  if g.state == 'delivered' and results then
+    local is_cached = g.stores == '1' and is_whole and tonumber(g.ttl_s) > 0
+    if is_cached then
+      local entry = prefix .. 'cache:' .. g.fp
+      redis.call('HSET', entry, 'gen', id, 'at', now, 'model', g.model, 'results', results)
+      redis.call('EXPIRE', entry, g.ttl_s)
+      redis.call('ZADD', prefix .. 'cached', now + tonumber(g.ttl_s) * 1000, g.fp)
+      redis.call('ZREMRANGEBYSCORE', prefix .. 'cached', '-inf', now)
+    end
+    if not is_cached or g.shared ~= '1' then
+      redis.call('ZADD', claims, now, id)
+      redis.call('EXPIRE', claims, config.unclaimed_s)
+      keep_s = math.max(keep_s, config.unclaimed_s)
+    end
+  else
+    redis.call('ZREM', claims, id)
+  end
+  for i = 1, #parts_of(g) do
+    if g['p' .. i] == 'unknown' then
+      keep_s = config.dispute_s
+    end
+  end
+  if g.state == 'unknown' then
+    redis.call('SET', prefix .. 'unknown:' .. g.fp, id, 'EX', config.tombstone_s)
+  elseif redis.call('GET', prefix .. 'unknown:' .. g.fp) == id then
+    redis.call('DEL', prefix .. 'unknown:' .. g.fp)
+  end
+  if g.idem then
+    if g.state == 'delivered' or g.state == 'unknown' then
+      redis.call('EXPIRE', prefix .. 'idem:' .. g.idem, config.idempotency_s)
+      keep_s = math.max(keep_s, config.idempotency_s)
+    else
+      redis.call('DEL', prefix .. 'idem:' .. g.idem)
+    end
+  end
+  redis.call('EXPIRE', gen, keep_s)
+  if g.waiters then
+    redis.call('PUBLISH', 'gateway:ended', prefix .. id)
+  end
+end
+
+-- Ends a generation all of whose parts have ended: settles it into the windows of its reservation, once.
+local function finish(id, g, config)
+  local images, unknown, cost, spare, was_sent = 0, 0, 0, 0, false
+  for i, asked in ipairs(parts_of(g)) do
+    local state = g['p' .. i]
+    was_sent = was_sent or state ~= 'dropped'
+    if state == 'delivered' then
+      images = images + tonumber(g['m' .. i])
+      cost = cost + tonumber(g['c' .. i])
+      spare = spare + tonumber(g['s' .. i] or 0)
+    elseif state == 'unknown' then
+      unknown = unknown + asked
+      cost = cost + (g.charge == '1' and share(g, asked) or 0)
+    end
+  end
+  g.state = images > 0 and 'delivered' or unknown > 0 and 'unknown' or was_sent and 'failed' or 'void'
+  redis.call('HSET', gen_key(id), 'state', g.state, 'ended', now, 'images', images, 'cost', cost)
+  redis.call('ZREM', prefix .. 'due', id)
+  redis.call('ZREM', prefix .. 'due:' .. g.key, id)
+  local charged_images = images + (g.charge == '1' and unknown or 0)
+  move('day:' .. g.day, g.key, -tonumber(g.n), charged_images, WINDOW_KEPT_S)
+  move('month:' .. g.month, g.key, -tonumber(g.estimate or 0), cost, WINDOW_KEPT_S)
+  local failures = g.state == 'failed' and 1 or 0
+  if g.state ~= 'void' then
+    book(id, g, {
+      generations = 1, images = images, unknown = unknown, failures = failures, cost = cost, spare = spare,
+    }, config)
+  end
+  publish(id, g, images, config)
+  return {state = g.state, images = images, cost = cost, ended = true}
+end
