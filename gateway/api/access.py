@@ -26,12 +26,21 @@ _UNROUTED = "unrouted"
 
 
 class Access:
-    """Wraps the application. `clock` is monotonic, in seconds.
+    """Wraps the application. `clock` is monotonic, in seconds; `stopping` is to be called when SIGTERM arrives.
 
-    Handlers add what the log should know to `scope["state"]["facts"]`, and a fault to `scope["state"]["error"]`.
+    Handlers add what the log should know to `scope["state"]["facts"]`, headers that every reply should have to
+    `scope["state"]["reply_headers"]`, and a fault to `scope["state"]["error"]`.
     """
 
-    def __init__(self, app: ASGIApp, *, clock: Callable[[], float], emit: Emit) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        clock: Callable[[], float],
+        emit: Emit,
+        stopping: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.stopping = stopping
         self._app = app
         self._clock = clock
         self._emit = emit
@@ -66,7 +75,7 @@ class _Request:
         self._started = clock()
         self.id = f"req_{secrets.token_hex(16)}"
         self.status = 0
-        self.state: dict[str, Any] = {**self.scope.get("state", {}), "facts": {}}
+        self.state: dict[str, Any] = {**self.scope.get("state", {}), "facts": {}, "reply_headers": {}}
         self.scope["state"] = self.state
         self._from_browser = any(name == b"origin" for name, _ in scope["headers"])
         self.scope["path"] = _tidy(self.scope["path"])
@@ -81,6 +90,7 @@ class _Request:
                 *(_FOR_BROWSERS if self._from_browser else _ALWAYS),
                 (b"x-request-id", self.id.encode()),
                 (b"openai-processing-ms", str(took).encode()),
+                *[(name.encode(), value.encode()) for name, value in self.state["reply_headers"].items()],
             ]
         await self._send(message)
 

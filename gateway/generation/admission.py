@@ -15,11 +15,12 @@ from gateway.store.ledger import Admission, Verdict
 class Policy:
     """What a request says of the cache (`Cache-Control`): may it be answered from it, and may it be kept there?
 
-    `max_age_s` is the oldest picture it takes, in seconds.
+    `anew` insists on buying even where an earlier outcome is unknown. `max_age_s` is the oldest picture it takes.
     """
 
     reads: bool = True
     stores: bool = True
+    anew: bool = False
     max_age_s: int | None = None
 
 
@@ -59,7 +60,7 @@ def admission(wish: Wish, generation_id: str, *, ttl_s: int, missing: str) -> Ad
         user=wish.user,
         shared=policy.reads and policy.stores and is_cached,
         stores=policy.stores and is_cached,
-        anew=not policy.reads,
+        anew=policy.anew,
         retry=wish.is_retry,
         max_age_s=policy.max_age_s,
         idempotency=wish.idempotency,

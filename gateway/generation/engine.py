@@ -54,8 +54,8 @@ class Ticket:
 class Generations:
     """Admits requests and keeps hold of what they started until it ends. `clock` is monotonic, `now` unix seconds.
 
-    `ttl_s` is how long a picture is replayed where its model does not say otherwise; `most_waiting` bounds the
-    requests of one key that wait at this worker.
+    `ttl_s` is how long a picture is replayed where its model does not say otherwise, `least_kept_s` how long its bytes
+    are kept in any case (for their URLs); `most_waiting` bounds the requests of one key that wait at this worker.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Generations:
         slots: Slots,
         circuits: Circuits,
         ttl_s: int,
+        least_kept_s: float,
         most_waiting: int,
         clock: Callable[[], float],
         now: Callable[[], float],
@@ -82,6 +83,7 @@ class Generations:
         self._slots = slots
         self._circuits = circuits
         self._ttl_s = ttl_s
+        self._least_kept_s = least_kept_s
         self._most_waiting = most_waiting
         self._clock = clock
         self._now = now
@@ -142,6 +144,7 @@ class Generations:
             key_id=taken.key,
             epoch=taken.epoch,
             lease_ends=lease_ends,
+            kept_s=self._kept_s(is_remembered=True),
             waiting=0,
         )
         tasks = {part - 1: task for part, task in taken.tasks.items()}
@@ -168,7 +171,7 @@ class Generations:
             generation.is_handed_over = True
             generation.task.cancel()
         for generation in given:
-            with suppress(RedisTrouble):
+            with suppress(*RedisTrouble):
                 await self._ledger.hand_over(generation.team, [(generation.id, generation.epoch)])
 
     async def drain(self) -> None:
@@ -220,6 +223,11 @@ class Generations:
             return 0
         return self._ttl_s if model.cache_ttl_s is None else model.cache_ttl_s
 
+    def _kept_s(self, *, is_remembered: bool) -> float:
+        """Tell how long bytes must be there: for replays, for the retry, and for an idempotency key."""
+        rules = self._ledger.rules
+        return max(self._ttl_s, self._least_kept_s, rules.unclaimed_s, rules.idempotency_s if is_remembered else 0)
+
     async def _lead(self, wish: Wish, ticket: Ticket, verdict: Verdict, began: float) -> None:
         plan = wish.plan
         generation = Generation(
@@ -230,6 +238,7 @@ class Generations:
             key_id=wish.key_id,
             epoch=verdict.epoch,
             lease_ends=began + self._ledger.rules.lease_ms / 1000,
+            kept_s=max(self._kept_s(is_remembered=bool(wish.idempotency)), verdict.ttl_s),
             waiting=1,
         )
         try:
@@ -339,7 +348,7 @@ class Generations:
         """Do something on the store that nobody waits for, and whose failure costs a retry at most."""
 
         async def attempt() -> None:
-            with suppress(RedisTrouble):
+            with suppress(*RedisTrouble):
                 await work
 
         task = asyncio.get_running_loop().create_task(attempt())

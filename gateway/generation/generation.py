@@ -17,7 +17,7 @@ _ENOUGH_LEASE = 0.5  # of a whole one: with less, another worker might take over
 class Generation:
     """Who stops waiting for its task must not cancel it.
 
-    `waiting` counts the clients of this worker. `lease_ends` is on this worker's monotonic clock, in seconds.
+    Its pictures are kept for `kept_s` seconds. `waiting` counts the clients of this worker. `lease_ends` is on this worker's monotonic clock, in seconds.
     """
 
     task: asyncio.Task[Outcome]
@@ -32,6 +32,7 @@ class Generation:
         key_id: str,
         epoch: int,
         lease_ends: float,
+        kept_s: float,
         waiting: int,
     ) -> None:
         self.id = generation_id
@@ -41,6 +42,7 @@ class Generation:
         self.key_id = key_id
         self.epoch = epoch
         self.lease_ends = lease_ends
+        self.kept_s = kept_s
         self.waiting = waiting
         self.is_handed_over = False
         self.failure: GatewayError | None = None

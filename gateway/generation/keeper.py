@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from gateway.generation.engine import Generations
 from gateway.generation.waiting import Endings
-from gateway.store.connection import RedisTrouble
 from gateway.store.ledger import Ledger
 from gateway.telemetry.events import Emit, GenerationExpired, StoreTroubled
 
@@ -74,5 +73,5 @@ class Keeper:
             await self._sleep(every_s * (0.75 + self._random() / 2))
             try:
                 await chore()
-            except RedisTrouble as trouble:
+            except Exception as trouble:  # noqa: BLE001  a chore that ends would cost every lease
                 self._emit(StoreTroubled(name, trouble))

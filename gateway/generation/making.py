@@ -34,7 +34,7 @@ class _Bought:
 
 
 class Maker:
-    """Makes generations. Pictures are kept for `kept_s` seconds. `clock` is monotonic, in seconds."""
+    """Makes generations. `clock` is monotonic, in seconds."""
 
     def __init__(
         self,
@@ -44,7 +44,6 @@ class Maker:
         ledger: Ledger,
         *,
         slots: Slots,
-        kept_s: float,
         clock: Callable[[], float],
         emit: Emit,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -54,7 +53,6 @@ class Maker:
         self._archive = archive
         self._ledger = ledger
         self._slots = slots
-        self._kept_s = kept_s
         self._clock = clock
         self._emit = emit
         self._sleep = sleep
@@ -110,7 +108,7 @@ class Maker:
             await self._failed(generation, index, error)
             return None
         generation.stages[index] = "settling"
-        kept = await self._archive.keep(bought.pictures, bought.usage, self._kept_s)
+        kept = await self._archive.keep(bought.pictures, bought.usage, generation.kept_s)
         images, cost = len(bought.pictures), bought.cost or 0
         report = PartReport(index + 1, "delivered", images, cost, spare, kept)
         settled = await self._report(generation, [report])

@@ -46,7 +46,8 @@ class Principal(msgspec.Struct, frozen=True):
     no_cache: bool
 
 
-class _Identity(msgspec.Struct, frozen=True):
+class Identity(msgspec.Struct, frozen=True):
+    key_id: str
     team: str
     sha256: bytes
 
@@ -70,8 +71,20 @@ class Keys:
     ) -> None:
         self._redis = redis
         self._clock = clock
-        self._known = Recent[_Identity](known_size, known_s, clock)
+        self._known = Recent[Identity](known_size, known_s, clock)
         self._unknown = Recent[str](unknown_size, unknown_s, clock)
+
+    async def identify(self, presented: str) -> Identity:
+        if not presented:
+            raise _nothing_presented()
+        key_id = apikey.id_in(presented)
+        identity = await self._identity(key_id) if key_id else None
+        if key_id is None or identity is None or not apikey.matches(presented, identity.sha256):
+            raise _incorrect(presented)
+        return identity
+
+    async def teams(self) -> list[str]:
+        return sorted(_text(name) for name in await self._redis.smembers("teams"))
 
     async def authenticate(self, presented: str) -> Principal:
         """Check a presented key. Raises Unauthenticated in OpenAI's words (empty: no key was given)."""
@@ -183,7 +196,7 @@ class Keys:
             for key_id, flat in found
         ]
 
-    async def _identity(self, key_id: str) -> _Identity | None:
+    async def _identity(self, key_id: str) -> Identity | None:
         if self._unknown.get(key_id):
             return None
         known = self._known.get(key_id)
@@ -194,7 +207,7 @@ class Keys:
         if not held:
             self._unknown.put(key_id, key_id)
             return None
-        identity = _Identity(held["team"], bytes.fromhex(held["sha256"]))
+        identity = Identity(key_id, held["team"], bytes.fromhex(held["sha256"]))
         self._known.put(key_id, identity)
         return identity
 
