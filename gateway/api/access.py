@@ -46,7 +46,7 @@ class Access:
             if scope["method"] == "OPTIONS":
                 await request.preflight()
             else:
-                await self._app(scope, receive, request.send)
+                await self._app(request.scope, receive, request.send)
         except Exception as error:  # noqa: BLE001  the last net: whatever it is, the client gets an envelope
             request.state["error"] = error
             if request.status == 0:
@@ -56,17 +56,19 @@ class Access:
 
 
 class _Request:
-    def __init__(self, scope: Scope, send: Send, clock: Callable[[], float]) -> None:
-        self._scope: Any = scope
+    def __init__(self, scope: Any, send: Send, clock: Callable[[], float]) -> None:
+        self._method: str = scope["method"]
+        # HEAD is answered as GET; the server, which keeps the scope that it made, sends no body.
+        self.scope: Any = {**scope, "method": "GET"} if self._method == "HEAD" else scope
         self._send = send
         self._clock = clock
         self._started = clock()
         self.id = f"req_{secrets.token_hex(16)}"
         self.status = 0
-        self.state: dict[str, Any] = {**self._scope.get("state", {}), "facts": {}}
-        self._scope["state"] = self.state
+        self.state: dict[str, Any] = {**self.scope.get("state", {}), "facts": {}}
+        self.scope["state"] = self.state
         self._from_browser = any(name == b"origin" for name, _ in scope["headers"])
-        self._scope["path"] = _tidy(self._scope["path"])
+        self.scope["path"] = _tidy(self.scope["path"])
 
     async def send(self, message: Message) -> None:
         """Add our headers to the reply's head."""
@@ -83,7 +85,7 @@ class _Request:
 
     async def preflight(self) -> None:
         """Answer a CORS preflight; reflecting what is asked is what lets every browser SDK through."""
-        asked = dict(self._scope["headers"]).get(b"access-control-request-headers", b"authorization, content-type")
+        asked = dict(self.scope["headers"]).get(b"access-control-request-headers", b"authorization, content-type")
         headers = [
             (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
             (b"access-control-allow-headers", asked),
@@ -107,8 +109,8 @@ class _Request:
         """Sum the request up; a client that left before the head of the reply counts as 499."""
         return RequestFinished(
             request_id=self.id,
-            method=self._scope["method"],
-            route=self._scope.get("path_template") or _UNROUTED,
+            method=self._method,
+            route=self.scope.get("path_template") or _UNROUTED,
             status=self.status or 499,
             seconds=self._clock() - self._started,
             facts=self.state["facts"],

@@ -68,11 +68,17 @@ def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[by
         return Response(
             envelope(message, "invalid_request_error", None, code),
             status_code=exception.status_code,
-            headers={k: v for k, v in (exception.headers or {}).items() if k.lower() == "allow"},
+            headers=_allowed(exception),
             media_type=MediaType.JSON,
         )
     request.scope["state"]["error"] = exception
     return respond(fault())
+
+
+def _allowed(exception: HTTPException) -> dict[str, str]:
+    """Name the methods of a path; what answers GET answers HEAD."""
+    named = {name.lower(): value for name, value in (exception.headers or {}).items()}.get("allow")
+    return {"allow": named.replace("GET", "GET, HEAD")} if named else {}
 
 
 def fault() -> GatewayError:

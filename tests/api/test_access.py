@@ -30,6 +30,30 @@ def test_wrong_method(gateway):
     assert "POST" in answer.headers["allow"]
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/v1/models", "/v1/models/V3", "/docs", "/v1/models/none", "/nothing"])
+def test_head_is_get_without_a_body(gateway, key, path):
+    """Same status, same length and type; a monitor that asks so costs no body."""
+    with gateway.http(key) as http:
+        told, shown = http.head(path), http.get(path)
+
+    assert (shown.status_code, b"") == (told.status_code, told.content)
+    assert len(shown.content) == int(told.headers["content-length"])
+    assert shown.headers["content-type"] == told.headers["content-type"]
+    assert told.headers["x-request-id"].startswith("req_")
+
+
+def test_head_is_counted_under_its_route_and_named_where_it_is_allowed(gateway):
+    """Where there is no GET there is no HEAD, and a 405 says where there is one."""
+    with gateway.http() as http:
+        http.head("/healthz")
+        none, other = http.head("/v1/images/generations"), http.post("/healthz")
+        text = http.get("/metrics").text
+
+    assert (405, "POST, OPTIONS") == (none.status_code, none.headers["allow"])
+    assert {"GET", "HEAD", "OPTIONS"} == set(other.headers["allow"].split(", "))
+    assert 'gateway_requests_total{route="/healthz",status="200"} 1.0' in text
+
+
 @pytest.mark.parametrize("path", ["//v1/models", "/v1//models/", "/v1/models/?api-version=2024", "///v1/models"])
 def test_untidy_paths(gateway, key, path):
     """Doubled and trailing slashes and unknown query parameters are what clients send; they work."""
