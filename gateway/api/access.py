@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,13 +16,13 @@ _EXPOSED = (
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
     "x-ratelimit-limit-images, x-ratelimit-remaining-images, x-ratelimit-reset-images"
 )
-_ALWAYS: list[tuple[bytes, bytes]] = [
+ALWAYS: list[tuple[bytes, bytes]] = [
     (b"access-control-allow-origin", b"*"),  # also where no script asks: a cached picture may be asked for by one later
     (b"openai-version", b"2020-10-01"),
     (b"x-content-type-options", b"nosniff"),
 ]
-_FOR_BROWSERS: list[tuple[bytes, bytes]] = [(b"access-control-expose-headers", _EXPOSED.encode()), *_ALWAYS]
-_UNROUTED = "unrouted"
+_FOR_BROWSERS: list[tuple[bytes, bytes]] = [(b"access-control-expose-headers", _EXPOSED.encode()), *ALWAYS]
+UNROUTED = "unrouted"
 
 
 class Access:
@@ -39,6 +39,7 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
         if scope["type"] != ScopeType.HTTP:
+            cast("Any", scope).get("state", {})["emit"] = self._emit  # for what the server refuses before us
             await self._app(scope, receive, send)
             return
         request = _Request(scope, send, self._clock)
@@ -63,7 +64,7 @@ class _Request:
         self._send = send
         self._clock = clock
         self._started = clock()
-        self.id = f"req_{secrets.token_hex(16)}"
+        self.id = new_request_id()
         self.status = 0
         self.state: dict[str, Any] = {**self.scope.get("state", {}), "facts": {}}
         self.scope["state"] = self.state
@@ -77,7 +78,7 @@ class _Request:
             took = int((self._clock() - self._started) * 1000)
             message["headers"] = [
                 *message["headers"],
-                *(_FOR_BROWSERS if self._from_browser else _ALWAYS),
+                *(_FOR_BROWSERS if self._from_browser else ALWAYS),
                 (b"x-request-id", self.id.encode()),
                 (b"openai-processing-ms", str(took).encode()),
             ]
@@ -110,12 +111,17 @@ class _Request:
         return RequestFinished(
             request_id=self.id,
             method=self._method,
-            route=self.scope.get("path_template") or _UNROUTED,
+            route=self.scope.get("path_template") or UNROUTED,
             status=self.status or 499,
             seconds=self._clock() - self._started,
             facts=self.state["facts"],
             error=self.state.get("error"),
         )
+
+
+def new_request_id() -> str:
+    """Make the name under which a client reports a problem."""
+    return f"req_{secrets.token_hex(16)}"
 
 
 def _tidy(path: str) -> str:
