@@ -66,7 +66,10 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     upstream = _upstream(settings, transport)
     downloader = _downloader(settings, transport)
     pictures = Pictures(threads=settings.images.transcode_threads, max_pixels=settings.images.max_pixels)
-    ledger = Ledger(Scripts(state), state, _rules(settings))
+    scripts = Scripts(
+        state, wait_replicas=settings.redis.durability == "wait", wait_ms=settings.redis.wait_ms
+    )
+    ledger = Ledger(scripts, state, _rules(settings))
     endings = Endings(ledger, Channel(state, ENDED).messages, check_s=settings.generations.check_s, emit=emit)
     archive = Archive(Blobs(blobs), memory_bytes=settings.cache.memory_bytes)
     slots = Slots(max_in_flight=settings.limits.max_in_flight, max_queued=settings.limits.max_queued)

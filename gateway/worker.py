@@ -21,6 +21,7 @@ import uvicorn
 
 from gateway import memory
 from gateway.catalog import CatalogError
+from gateway.http_protocol import HttpProtocol
 from gateway.processes import StartFailed
 from gateway.settings import Settings
 from gateway.telemetry import log
@@ -69,7 +70,7 @@ def run(settings: Settings, make: Callable[[Settings], Any], listen_fd: int, rea
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

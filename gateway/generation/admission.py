@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from gateway.errors import Conflict, Forbidden, GatewayError, OutcomeUnknown, TooManyRequests, Unauthenticated
+from gateway.errors import Conflict, Forbidden, GatewayError, OutcomeUnknown, QuotaSpent, TooManyRequests, Unauthenticated
 from gateway.generation.plan import Plan
 from gateway.store.ledger import Admission, Verdict
 
@@ -142,13 +142,8 @@ def _denied(verdict: Verdict, wish: Wish) -> GatewayError:
             )
 
 
-def _spent(why: str) -> TooManyRequests:
-    return TooManyRequests(
-        f"You exceeded your current quota. {why}",
-        type="insufficient_quota",
-        code="insufficient_quota",
-        should_retry=False,
-    )
+def _spent(why: str) -> QuotaSpent:
+    return QuotaSpent(f"You exceeded your current quota. {why}")
 
 
 def dollars(micro: int) -> str:
