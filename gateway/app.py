@@ -20,7 +20,7 @@ from gateway.api.health import Readiness, health_router
 from gateway.api.images import Waiting, generations_route
 from gateway.api.models import models_router
 from gateway.api.origin import PublicOrigin
-from gateway.catalog import Catalog, load_catalog
+from gateway.catalog import load_catalog
 from gateway.generation.archive import Archive
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
@@ -66,10 +66,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     upstream = _upstream(settings, transport)
     downloader = _downloader(settings, transport)
     pictures = Pictures(threads=settings.images.transcode_threads, max_pixels=settings.images.max_pixels)
-    scripts = Scripts(
-        state, wait_replicas=settings.redis.durability == "wait", wait_ms=settings.redis.wait_ms
-    )
-    ledger = Ledger(scripts, state, _rules(settings))
+    ledger = Ledger(Scripts(state), state, _rules(settings))
     endings = Endings(ledger, Channel(state, ENDED).messages, check_s=settings.generations.check_s, emit=emit)
     archive = Archive(Blobs(blobs), memory_bytes=settings.cache.memory_bytes)
     slots = Slots(max_in_flight=settings.limits.max_in_flight, max_queued=settings.limits.max_queued)
@@ -82,7 +79,22 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         clock=time.monotonic,
         emit=emit,
     )
-    generations = _generations(settings, catalog, ledger, maker, archive, endings, slots, emit)
+    limits = settings.limits
+    generations = Generations(
+        ledger,
+        maker,
+        archive,
+        endings,
+        catalog=catalog,
+        slots=slots,
+        circuits=Circuits(failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic),
+        ttl_s=settings.cache.ttl_s,
+        least_kept_s=settings.images.url_life_s,
+        most_waiting=limits.max_waiting,
+        clock=time.monotonic,
+        now=time.time,
+        emit=emit,
+    )
     keeper = Keeper(
         generations,
         ledger,
@@ -222,34 +234,6 @@ def _delivery(settings: Settings, downloader: Downloader, pictures: Pictures, em
         patience_s=settings.download.patience_s,
         backoff_s=settings.download.backoff_s,
         clock=time.monotonic,
-        emit=emit,
-    )
-
-
-def _generations(
-    settings: Settings,
-    catalog: Catalog,
-    ledger: Ledger,
-    maker: Maker,
-    archive: Archive,
-    endings: Endings,
-    slots: Slots,
-    emit: Emit,
-) -> Generations:
-    limits = settings.limits
-    return Generations(
-        ledger,
-        maker,
-        archive,
-        endings,
-        catalog=catalog,
-        slots=slots,
-        circuits=Circuits(failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic),
-        ttl_s=settings.cache.ttl_s,
-        least_kept_s=settings.images.url_life_s,
-        most_waiting=limits.max_waiting,
-        clock=time.monotonic,
-        now=time.time,
         emit=emit,
     )
 

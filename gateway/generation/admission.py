@@ -6,14 +6,22 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from gateway.errors import Conflict, Forbidden, GatewayError, OutcomeUnknown, QuotaSpent, TooManyRequests, Unauthenticated
+from gateway.errors import (
+    Conflict,
+    Forbidden,
+    GatewayError,
+    OutcomeUnknown,
+    QuotaSpent,
+    TooManyRequests,
+    Unauthenticated,
+)
 from gateway.generation.plan import Plan
 from gateway.store.ledger import Admission, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a request says of the cache (`Cache-Control`): may it be answered from it, and may it be kept there?
+    """What a request says of the cache (`Cache-Control`): whether it may be answered from it, and be kept there.
 
     `anew` insists on buying even where an earlier outcome is unknown. `max_age_s` is the oldest picture it takes.
     """
@@ -131,8 +139,8 @@ def _denied(verdict: Verdict, wish: Wish) -> GatewayError:
             )
         case "images_per_day":
             return _spent(
-                f"{whose[0].upper()}{whose[1:]} may make {verdict.allowed} images per day, of which {verdict.remaining} "
-                f"are left, and this request is for {wish.plan.n}. The day ends at midnight UTC."
+                f"{whose[0].upper()}{whose[1:]} may make {verdict.allowed} images per day, of which "
+                f"{verdict.remaining} are left, and this request is for {wish.plan.n}. The day ends at midnight UTC."
             )
         case _:
             return _spent(

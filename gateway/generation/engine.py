@@ -105,7 +105,7 @@ class Generations:
             raise Unavailable("This worker is shutting down; nothing was bought. Try again.", code="draining")
         if self._waiting[wish.key_id] >= self._most_waiting:
             raise Unavailable(
-                f"{self._most_waiting} requests of your key wait at this worker already. Nothing was bought. Try again.",
+                f"{self._most_waiting} requests of your key wait at this worker. Nothing was bought. Try again.",
                 code="server_overloaded",
             )
         ticket = Ticket(wish)

@@ -11,13 +11,16 @@ from gateway.generation.plan import Brief
 from gateway.store.connection import RedisTrouble, redis_needed
 from gateway.store.ledger import Ledger
 
+Stage = Literal["reserved", "sent", "submitted", "settling", "done"]
+
 _ENOUGH_LEASE = 0.5  # of a whole one: with less, another worker might take over before upstream has the call
 
 
 class Generation:
     """Who stops waiting for its task must not cancel it.
 
-    Its pictures are kept for `kept_s` seconds. `waiting` counts the clients of this worker. `lease_ends` is on this worker's monotonic clock, in seconds.
+    Its pictures are kept for `kept_s` seconds. `waiting` counts the clients of this worker.
+    `lease_ends` is on this worker's monotonic clock, in seconds.
     """
 
     task: asyncio.Task[Outcome]
@@ -47,7 +50,7 @@ class Generation:
         self.is_handed_over = False
         self.failure: GatewayError | None = None
         self.cost: int | None = None
-        self.stages: list[Literal["reserved", "sent", "submitted", "settling", "done"]] = ["reserved"] * len(brief.counts)
+        self.stages: list[Stage] = ["reserved"] * len(brief.counts)
 
     @property
     def is_abandoned(self) -> bool:

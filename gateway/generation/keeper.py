@@ -46,7 +46,8 @@ class Keeper:
         """Do all chores, for ever."""
         async with asyncio.TaskGroup() as chores:
             chores.create_task(self._endings.listen())
-            chores.create_task(self._often("renew", self.renew, self._ledger.rules.lease_ms / 1000 / _RENEWALS_PER_LEASE))
+            renewed_every_s = self._ledger.rules.lease_ms / 1000 / _RENEWALS_PER_LEASE
+            chores.create_task(self._often("renew", self.renew, renewed_every_s))
             chores.create_task(self._often("sweep", self.sweep, self._sweep_s))
 
     async def renew(self) -> None:

@@ -8,7 +8,6 @@ from gateway.store.connection import RedisTrouble
 from gateway.store.scripts import NotDurable, Scripts
 from tests.support.relay import relayed
 from tests.support.valkey import gateway_client
-from tests.support.valkey_groups import until
 
 SOURCES = {
     "count": "return redis.call('INCRBY', KEYS[1], ARGV[1])",
