@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import secrets
 import time
 from types import SimpleNamespace
 
@@ -10,11 +11,12 @@ import msgspec
 from PIL import Image
 
 from gateway.catalog import load_catalog
-from gateway.generation.admission import Wish
+from gateway.generation.admission import Wish, admission
 from gateway.generation.archive import Archive
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
 from gateway.generation.engine import Generations
+from gateway.generation.generation import Generation
 from gateway.generation.keeper import Keeper
 from gateway.generation.limits import Circuits, Slots
 from gateway.generation.making import Maker
@@ -287,6 +289,23 @@ async def collect(worker, ticket):
 async def make(worker, plan, **changes):
     """Wait for the outcome of a generation, as its request does: leaving cancels nothing."""
     return await collect(worker, await begin(worker, plan, **changes))
+
+
+async def admitted(worker, plan, **changes):
+    """Reserve and lease a generation, and stop there: the test makes it, or not."""
+    question = admission(wish(plan, **changes), f"gen_{secrets.token_hex(12)}", ttl_s=3600, missing="")
+    verdict = await worker.ledger.admit("art", question)
+    return Generation(
+        verdict.generation,
+        plan.brief,
+        plan.model,
+        team="art",
+        key_id="k1",
+        epoch=verdict.epoch,
+        lease_ends=time.monotonic() + worker.ledger.rules.lease_ms / 1000,
+        kept_s=3600,
+        waiting=1,
+    )
 
 
 def plan_for(model="dall-e-3", **fields):
