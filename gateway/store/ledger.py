@@ -16,7 +16,7 @@ Every decision is one atomic script on one clock, Redis's own; all keys of a tea
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -160,6 +160,40 @@ class Ending(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
+class Journal(Protocol):
+    """What the making of a generation needs of a ledger: of Redis's, or of the one that stands in for it."""
+
+    rules: Rules
+
+    async def mark(
+        self,
+        team: str,
+        generation: str,
+        epoch: int,
+        part: int,
+        state: PartState,
+        *,
+        task: str = "",
+        unless_abandoned: bool = False,
+    ) -> Literal["ok", "lost", "abandoned"]:
+        """Write a part's state down and renew the lease; with `unless_abandoned` only if somebody else waits."""
+        ...
+
+    async def settle(
+        self, team: str, generation: str, epoch: int, parts: Iterable[PartReport], error: bytes = b""
+    ) -> Settled:
+        """Take in what became of parts; the last one ends the generation. Repeating it changes nothing."""
+        ...
+
+    async def left(self, team: str, generation: str) -> None:
+        """Note that the client of a generation is gone."""
+        ...
+
+    async def answered(self, team: str, generation: str) -> None:
+        """Note that the client of a generation has its pictures, so that no retry needs to claim them."""
+        ...
+
+
 class Ledger:
     """`clock` gives unix seconds in place of Redis's own clock, for tests.
 
@@ -256,6 +290,11 @@ class Ledger:
             kept = [held.get(f"r{part}", "") for part in parts if held.get(f"p{part}") == "delivered"]
             results = f"[{','.join(kept)}]" if all(kept) else None
         return msgspec.convert({"state": held["state"], "results": results, "error": held.get("error")}, Ending)
+
+    async def replay(self, team: str, admission: Admission, at_ms: int, parts: Sequence[PartReport]) -> None:
+        """Book, once, a generation that was made without Redis at that time (unix ms)."""
+        facts = (msgspec.json.encode(admission), at_ms, msgspec.json.encode(parts))
+        await self._run("replay", team, *facts, self._config, durable=True)
 
     async def resolve(self, team: str, generation: str, charged: int, by: str, note: str) -> dict[str, Any]:
         """Settle an unknown outcome: upstream charged so many micro-dollars. Tells the state, and `was` and `cost`."""

@@ -168,6 +168,12 @@ def mint(redis_url, team="art", **options):
     return asyncio.run(create())
 
 
+def limit(valkey, team, key_id=None, **limits):
+    """Limit a team, or one of its keys."""
+    with valkey.client() as client:
+        client.hset(f"{{{team}}}:key:{key_id}" if key_id else f"{{{team}}}:team", mapping=limits)
+
+
 class Books:
     """What the ledger of a team says, read from behind."""
 

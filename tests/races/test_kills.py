@@ -59,7 +59,7 @@ def play(valkey, sandbox, key, urls, strike, number, *, clients=CLIENTS):
 
 @pytest.mark.timeout(7200)
 def test_one_of_two_workers_is_killed(own_valkey, upstream, tmp_path):
-    """kill -9 of either worker at any instant: one submit, one picture, one charge."""
+    """Kill -9 of either worker at any instant: one submit, one picture, one charge."""
     _, key = mint(own_valkey.url)
     unknown, number_of_rounds = 0, rounds(3)
     with Gateway(tmp_path / "a", upstream, own_valkey.url) as gateway:
@@ -78,7 +78,7 @@ def test_one_of_two_workers_is_killed(own_valkey, upstream, tmp_path):
 
 @pytest.mark.timeout(7200)
 def test_the_whole_gateway_is_killed(own_valkey, upstream, tmp_path):
-    """kill -9 of launcher and workers at once, then a start: the clients' retries get what was paid for."""
+    """Kill -9 of launcher and workers at once, then a start: the clients' retries get what was paid for."""
     _, key = mint(own_valkey.url)
     unknown, number_of_rounds = 0, rounds(2)
     with Gateway(tmp_path / "a", upstream, own_valkey.url) as gateway:

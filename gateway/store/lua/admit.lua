@@ -42,6 +42,7 @@ local scopes = {{key_scope, limits_of(prefix .. key_scope)}, {'team', limits_of(
 local allowances = {}
 
 local function verdict(v)
+  v.models = key.models
   v.requests = allowances.requests
   v.images = allowances.images
   return v
