@@ -22,11 +22,15 @@ Networks = Annotated[tuple[str, ...], Meta(description="a list of IP addresses o
 Table = Annotated[dict[str, str], Meta(description="a table of texts")]
 Port = Annotated[int, Meta(ge=0, le=65535, description="a port number from 0 to 65535")]
 Count = Annotated[int, Meta(ge=1, le=2**40, description="a whole number of at least 1")]
+Whole = Annotated[int, Meta(ge=0, le=2**40, description="a whole number, 0 or more")]
+Days = Annotated[int, Meta(ge=1, le=3660, description="a whole number of days from 1 to 3660")]
 Workers = Annotated[int, Meta(ge=1, le=256, description="a whole number from 1 to 256")]
 Seconds = Annotated[float, Meta(gt=0, le=1e9, description="a number of seconds above 0")]
 Fraction = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
 Level = Annotated[Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error")]
 Format = Annotated[Literal["json", "pretty", "auto"], Meta(description="json, pretty or auto")]
+
+Join = Annotated[Literal["all", "retries"], Meta(description="all or retries")]
 
 _HTTP = r"https?://[^/?#\s]+(/[^?#\s]*)?"
 _REDIS = r"(rediss?(\+cluster|\+sentinel)?|unix)://\S+"
@@ -118,8 +122,29 @@ class Limits(Section, frozen=True):
     max_queued: Count
     circuit_failures: Count
     circuit_open_s: Seconds
-    unclaimed_s: Seconds
-    unclaimed: Count
+    max_waiting: Count
+
+
+class Cache(Section, frozen=True):
+    join: Join
+    ttl_s: Whole
+    memory_bytes: Whole
+    high_water: Fraction
+    unclaimed_s: Count
+    tombstone_s: Count
+    idempotency_s: Count
+
+
+class GenerationsSection(Section, frozen=True):
+    lease_s: Seconds
+    sweep_s: Seconds
+    check_s: Seconds
+
+
+class Usage(Section, frozen=True):
+    charge_unknown: Flag
+    retention_days: Days
+    dispute_days: Days
 
 
 class Polling(Section, frozen=True):
@@ -166,6 +191,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upstream: Upstream
     download: Download
     limits: Limits
+    cache: Cache
+    generations: GenerationsSection
+    usage: Usage
     polling: Polling
     redis: RedisServer
     blobs: BlobsServer

@@ -23,6 +23,9 @@ import msgspec
 from gateway.store.connection import RedisTrouble, redis_needed
 from gateway.store.scripts import Scripts
 
+ENDED = "gateway:ended"
+"""The channel on which scripts tell that a generation has ended that somebody waits for."""
+
 PartState = Literal["reserved", "sent", "submitted", "delivered", "failed", "unknown", "dropped"]
 State = Literal["open", "delivered", "failed", "unknown", "void"]
 
@@ -34,13 +37,13 @@ class Rules(msgspec.Struct, frozen=True):
     join: Literal["all", "retries"]
     charge_unknown: bool
     retention_days: int
-    outcome_s: int
     unclaimed_s: int
     tombstone_s: int
     dispute_s: int
     idempotency_s: int
-    claim_ms: int
-    late_ms: int
+    outcome_s: int = 60  # how long those who wait can learn how it ended
+    claim_ms: int = 60_000  # how long one without a retry count may claim what its client left
+    late_ms: int = 5_000  # after which a client that was not answered will not be
 
 
 class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,6 +97,7 @@ class Verdict(msgspec.Struct, frozen=True):
     epoch: int = 0
     shared: bool = False
     claimed: bool = False
+    ttl_s: int = 0
     results: str = ""
     age_ms: int = 0
     why: Literal["", "unknown", "revoked", "expired", "model", "price"] = ""
@@ -242,7 +246,8 @@ class Ledger:
 
     async def ending(self, team: str, generation: str) -> Ending:
         """Tell how a generation stands; one that is no longer known is `void`."""
-        held = {_text(name): _text(value) for name, value in (await self._redis.hgetall(_gen(team, generation))).items()}
+        record = await self._redis.hgetall(_gen(team, generation))
+        held = {_text(name): _text(value) for name, value in record.items()}
         if "state" not in held:
             return Ending("void")
         results = None

@@ -269,4 +269,4 @@ end
 if allowances.images then
   allowances.images.remaining = math.max(allowances.images.remaining - a.n, 0)
 end
-return admitted({kind = 'lead', generation = a.id, epoch = 1, shared = a.shared and true or false})
+return admitted({kind = 'lead', generation = a.id, epoch = 1, shared = a.shared and true or false, ttl_s = ttl_s})
