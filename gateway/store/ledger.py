@@ -146,6 +146,11 @@ class Resolved(msgspec.Struct, frozen=True):
     cost: int = 0
     month: str = ""
 
+    @property
+    def cost_before(self) -> int:
+        """What the whole generation was booked at before, in micro-dollars."""
+        return self.cost - self.charged + self.was
+
 
 class Taken(msgspec.Struct, frozen=True):
     """A generation taken over: `tasks` by part that are to be collected."""
