@@ -8,7 +8,15 @@ from tests.support.gateway import gateway, key  # noqa: F401  fixtures
 from tests.support.nginx import reverse_proxy  # noqa: F401  fixture
 from tests.support.sandbox import sandbox, sandbox_server  # noqa: F401  fixtures
 from tests.support.valkey import _valkey, own_valkey, redis_client, valkey, valkey_url  # noqa: F401  fixtures
-from tests.support.valkey_groups import _cluster, cluster, cluster_url  # noqa: F401  fixtures
+from tests.support.valkey_groups import (  # noqa: F401  fixtures
+    _cluster,
+    any_client,
+    any_url,
+    cluster,
+    cluster_url,
+    own_cluster,
+    sentinel,
+)
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,16 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AskError, ClusterDownError, ClusterError, MovedError, RedisClusterException
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.typing import EncodableT
 
+from gateway.store.exchange import Command, exchange
+
+_ASKING: Command = ("ASKING",)
+_REDIRECTIONS = 8
 _OTHERS = 4  # connections to a node beside those of callers: for the layout, and for a subscription
 
 
@@ -38,12 +43,13 @@ class Cluster(RedisCluster):
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
             **options,
         )
-        self._seeds = list(seeds)
         self._turns = asyncio.Semaphore(max_connections)
         self._pool_timeout_s = pool_timeout_s
+        self._suspect: str | None = None
         kind = _TlsNodeConnection if options.get("ssl") else _NodeConnection
         self.nodes_manager.connection_kwargs["connection_class"] = kind
-        for node in self.nodes_manager.startup_nodes.values():
+        self._seeds = dict(self.nodes_manager.startup_nodes)
+        for node in self._seeds.values():
             node.connection_class = kind
 
     async def initialize(
@@ -51,16 +57,68 @@ class Cluster(RedisCluster):
         additional_startup_nodes_info: list[tuple[str, int]] | None = None,
         last_failed_node_name: str | None = None,
     ) -> RedisCluster:
-        """Learn the layout if need be: from the nodes last known, else from the seeds, whose names may lead on."""
-        return await super().initialize(
-            additional_startup_nodes_info=[*(additional_startup_nodes_info or ()), *self._seeds],
-            last_failed_node_name=last_failed_node_name,
-        )
+        """Learn the layout if need be, from the nodes last known or the seeds: all addresses may have changed."""
+        if self._initialize:
+            self.nodes_manager.startup_nodes = self._seeds | self.nodes_manager.startup_nodes
+        return await super().initialize(additional_startup_nodes_info, last_failed_node_name)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self._initialize = False  # after trouble it is true, and redis-py takes that for "nothing is open"
+        await super().aclose()
 
     async def execute_command(self, *args: EncodableT, **kwargs: Any) -> Any:
         """Run one command where its key is; raises RedisError, RedisClusterException or OSError."""
         async with self.turn():
+            await self.initialize()  # without a layout redis-py sends the command to any node
             return await super().execute_command(*args, **kwargs)
+
+    async def exchange(self, key: str, commands: Sequence[Command], last_takes_s: float = 0) -> list[Any]:
+        """Send `commands` together to the node of `key`, as `exchange.exchange` does, and follow its redirections.
+
+        What the first of them answers decides: a redirection says that it did not run.
+        """
+        async with self.turn():
+            await self.initialize(last_failed_node_name=self._suspect)
+            node, asking = self._node_of(key), False
+            for _ in range(_REDIRECTIONS):
+                sent = [_ASKING, *commands] if asking else commands
+                replies = (await self._exchange(node, sent, last_takes_s))[len(sent) - len(commands) :]
+                match replies[0]:
+                    case MovedError() as moved:
+                        await self.nodes_manager.move_slot(moved)
+                        node, asking = self._node_of(key), False
+                    case AskError() as elsewhere:
+                        node, asking = self._node_at(elsewhere.host, elsewhere.port), True
+                    case ClusterDownError():
+                        self._initialize = True
+                        return replies
+                    case _:
+                        return replies
+        raise ClusterError(f"More than {_REDIRECTIONS} redirections.")
+
+    async def _exchange(self, node: ClusterNode, commands: Sequence[Command], last_takes_s: float) -> list[Any]:
+        connection = node.acquire_connection()
+        try:
+            await node.disconnect_if_needed(connection)
+            return await exchange(connection, commands, last_takes_s)
+        except (RedisConnectionError, RedisTimeoutError, OSError):
+            # Another node may have taken over: ask one that answers before the next command.
+            self.nodes_manager.move_node_to_end_of_cached_nodes(node.name)
+            self._suspect, self._initialize = node.name, True
+            raise
+        finally:
+            node.release(connection)
+
+    def _node_of(self, key: str) -> ClusterNode:
+        return self.nodes_manager.get_node_from_slot(self.keyslot(key))
+
+    def _node_at(self, host: str, port: int) -> ClusterNode:
+        node = self.get_node(host, port)
+        if node is None:  # one that has no slot yet, and so is in no layout
+            node = ClusterNode(host, port, **self.nodes_manager.connection_kwargs)
+            self.nodes_manager.set_nodes(self.nodes_manager.nodes_cache, {node.name: node})
+        return node
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

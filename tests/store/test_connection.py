@@ -8,6 +8,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gateway.errors import Unavailable
 from gateway.store.connection import connect, redis_needed
+from tests.support.relay import relayed
 from tests.support.valkey import gateway_client
 
 
@@ -35,28 +36,10 @@ async def test_values_are_bytes_and_the_protocol_is_resp3(redis_client):
     assert (await redis_client.execute_command("HELLO"))[b"proto"] == 3
 
 
-def relay(valkey, requests, cut_at=None):
-    """Pass requests on to Valkey and replies back, up to the request that holds `cut_at`: its reply is lost."""
-
-    async def handle(reader, writer):
-        valkey_reader, valkey_writer = await asyncio.open_unix_connection(valkey.socket)
-        while request := await reader.read(65536):
-            requests.append(request)
-            valkey_writer.write(request)
-            reply = await valkey_reader.read(65536)
-            if cut_at and cut_at in request:
-                break
-            writer.write(reply)
-        valkey_writer.close()
-        await valkey_writer.wait_closed()
-
-    return handle
-
-
 async def test_a_command_whose_reply_was_lost_runs_once(valkey):
     """The caller sees an error, and the command is not repeated, whatever the URL asks for."""
-    async with listening(relay(valkey, [], cut_at=b"INCRBY")) as url:
-        client = gateway_client(f"{url}/0?retry_on_timeout=true")
+    async with relayed(valkey.socket, cut_at=b"INCRBY") as relay:
+        client = gateway_client(f"{relay.url}/0?retry_on_timeout=true")
         with pytest.raises(RedisConnectionError):
             await client.incrby("counter", 1)
         await client.aclose()
@@ -66,13 +49,12 @@ async def test_a_command_whose_reply_was_lost_runs_once(valkey):
 
 async def test_connecting_asks_for_nothing_that_a_plain_server_does_not_know(valkey):
     """Maintenance notifications would cost every new connection a round trip for an error."""
-    requests = []
-    async with listening(relay(valkey, requests)) as url:
-        client = gateway_client(url)
+    async with relayed(valkey.socket) as relay:
+        client = gateway_client(relay.url)
         await client.ping()
         await client.aclose()
-    assert b"PING" in b"".join(requests)
-    assert b"MAINT_NOTIFICATIONS" not in b"".join(requests)
+    assert b"PING" in b"".join(relay.requests)
+    assert b"MAINT_NOTIFICATIONS" not in b"".join(relay.requests)
 
 
 async def test_a_restarted_server_is_used_again_without_an_error(own_valkey):

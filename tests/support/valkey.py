@@ -56,6 +56,13 @@ class RunningValkey:
         self._process.kill()
         self._process.wait()
 
+    def pause(self):
+        """Stop its process, whose connections stand; `resume` lets it go on."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._process.send_signal(signal.SIGCONT)
+
     def close(self):
         self.kill()
         shutil.rmtree(self._directory)
