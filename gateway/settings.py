@@ -160,7 +160,6 @@ class RedisServer(Section, frozen=True):
     max_connections: Count
     pool_timeout_s: Seconds
 
-
     def options(self, url: str) -> dict[str, Any]:
         """Give what `connect` takes, for this server or another one at `url`."""
         return {

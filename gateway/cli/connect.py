@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-
 from gateway.settings import Settings, SettingsError
 from gateway.store.connection import Client, connect
 from gateway.store.embedded import Embedded

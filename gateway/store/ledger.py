@@ -8,6 +8,7 @@ Every decision is one atomic script on one clock, Redis's own; all keys of a tea
 {t}:claims:<key>:<fp>    sorted set of generations that only their own client's retry may claim
 {t}:cache:<fp>           hash {gen, at, model, results}: what identical requests get; {t}:cached lists them by their end
 {t}:unknown:<fp>         the generation whose outcome is unknown, for as long as identical requests are held back
+{t}:unresolved           sorted set of generations of unknown outcome that nobody has resolved, by their end (unix ms)
 {t}:idem:<key>:<sha256>  hash {body, gen}: an idempotency key
 {t}:rate:<scope>         when a scope's bucket of requests is full again (unix ms)
 {t}:day:<d> {t}:month:<m>  hashes: what a scope has used and reserved: images a day, micro-dollars a month
@@ -130,6 +131,25 @@ class Settled(msgspec.Struct, frozen=True):
     images: int
     cost: int
     ended: bool
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """How a dispute ended, in micro-dollars; `state` is the one before, and only from `unknown` is there a way.
+
+    The parts of unknown outcome were booked at `was` and are at `charged` now; `cost` is that of the whole generation,
+    in the window `month` (YYYYMM).
+    """
+
+    state: Literal["unknown", "resolved", "absent", "open", "delivered", "failed", "void"]
+    was: int = 0
+    charged: int = 0
+    cost: int = 0
+    month: str = ""
+
+    @property
+    def cost_before(self) -> int:
+        """What the whole generation was booked at before, in micro-dollars."""
+        return self.cost - self.charged + self.was
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -296,15 +316,19 @@ class Ledger:
         facts = (msgspec.json.encode(admission), at_ms, msgspec.json.encode(parts))
         await self._run("replay", team, *facts, self._config, durable=True)
 
-    async def resolve(self, team: str, generation: str, charged: int, by: str, note: str) -> dict[str, Any]:
-        """Settle an unknown outcome: upstream charged so many micro-dollars. Tells the state, and `was` and `cost`."""
-        reply = await self._run("resolve", team, generation, charged, by, note, self._config)
-        told: dict[str, Any] = msgspec.json.decode(reply)
-        return told
+    async def resolve(self, team: str, generation: str, charged: int | None, by: str, note: str) -> Resolved:
+        """Settle an unknown outcome: upstream charged so many micro-dollars, or None for what was estimated."""
+        amount = "" if charged is None else charged
+        reply = await self._run("resolve", team, generation, amount, by, note, self._config)
+        return msgspec.json.decode(reply, type=Resolved)
 
     async def purge(self, team: str, *, model: str = "", generation: str = "") -> int:
         """Drop cache entries of a team, or only those of a model or a generation; returns how many."""
-        return int(await self._run("purge", team, model, generation))
+        dropped, seen = 0, 0
+        while seen >= 0:
+            gone, seen = await self._run("purge", team, model, generation, seen)
+            dropped += gone
+        return dropped
 
     async def _renew(self, team: str, lease_ms: int, held: Sequence[tuple[str, int]]) -> list[str]:
         pairs: list[str | int] = [value for pair in held for value in pair]
