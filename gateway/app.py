@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from gateway.api.models import models_router
 from gateway.api.origin import PublicOrigin
 from gateway.catalog import load_catalog
 from gateway.generation.archive import Archive
+from gateway.generation.braking import Braking
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
 from gateway.generation.engine import Generations
@@ -34,8 +35,9 @@ from gateway.generation.plan import Planner
 from gateway.generation.waiting import Endings
 from gateway.settings import Settings, shipped
 from gateway.store.blobs import Blobs
+from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
-from gateway.store.connection import Client, connect
+from gateway.store.connection import Client, RedisTrouble, connect
 from gateway.store.keys import Keys
 from gateway.store.ledger import ENDED, Ledger, Rules
 from gateway.store.scripts import Scripts
@@ -68,7 +70,8 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     upstream = _upstream(settings, transport)
     downloader = _downloader(settings, transport)
     pictures = Pictures(threads=settings.images.transcode_threads, max_pixels=settings.images.max_pixels)
-    ledger = Ledger(Scripts(state), state, _rules(settings))
+    scripts = Scripts(state)
+    ledger = Ledger(scripts, state, _rules(settings))
     endings = Endings(ledger, Channel(state, ENDED).messages, check_s=settings.generations.check_s, emit=emit)
     archive = Archive(Blobs(blobs), memory_bytes=settings.cache.memory_bytes)
     slots = Slots(max_in_flight=settings.limits.max_in_flight, max_queued=settings.limits.max_queued)
@@ -80,6 +83,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         clock=time.monotonic,
         emit=emit,
     )
+    braking = Braking(Brakes(state, scripts))
     spool = Spool(Path(settings.server.state_dir) / "spool", ledger, now=time.time)
     limits = settings.limits
     generations = Generations(
@@ -91,6 +95,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         catalog=catalog,
         slots=slots,
         circuits=Circuits(failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic),
+        braking=braking,
         ttl_s=settings.cache.ttl_s,
         least_kept_s=settings.images.url_life_s,
         most_waiting=limits.max_waiting,
@@ -103,6 +108,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         ledger,
         endings,
         spool=spool,
+        braking=braking,
         watermark=Watermark(state, blobs, high=settings.cache.high_water),
         teams=keys.teams,
         sweep_s=settings.generations.sweep_s,
@@ -116,6 +122,8 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        with suppress(*RedisTrouble):
+            await braking.refresh()
         chores = asyncio.ensure_future(keeper.run())
         yield
         readiness.draining = True
