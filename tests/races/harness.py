@@ -79,9 +79,13 @@ class Gateway:
         """All that it has written so far."""
         return (self.directory / "log").read_text()
 
-    def workers(self):
-        """List the process ids of the workers."""
-        return [pid for pid, command in descendants(self.process.pid).items() if "gateway.worker" in command]
+    def worker(self, chance):
+        """Choose the process id of one worker; one that was killed young takes a while to be back."""
+
+        def workers():
+            return [pid for pid, command in descendants(self.process.pid).items() if "gateway.worker" in command]
+
+        return chance.choice(until(workers, "a worker", 60))
 
     def kill(self):
         """Kill the launcher and every worker at once, as a power cut would."""

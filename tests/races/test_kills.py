@@ -66,7 +66,7 @@ def test_one_of_two_workers_is_killed(own_valkey, upstream, tmp_path):
         for number in range(number_of_rounds):
 
             def strike():
-                os.kill(random.Random(number).choice(gateway.workers()), signal.SIGKILL)
+                os.kill(gateway.worker(random.Random(number)), signal.SIGKILL)
 
             unknown += play(own_valkey, upstream, key, [gateway.url], strike, number)
         booked = Books(own_valkey).balance()
@@ -103,7 +103,7 @@ def test_a_worker_is_stopped_past_its_lease_and_continued(own_valkey, upstream, 
     number_of_rounds = rounds(1)
     with Gateway(tmp_path / "a", upstream, own_valkey.url) as gateway:
         for number in range(number_of_rounds):
-            pid = random.Random(number).choice(gateway.workers())
+            pid = gateway.worker(random.Random(number))
 
             def strike():
                 os.kill(pid, signal.SIGSTOP)
