@@ -70,7 +70,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     upstream = _upstream(settings, transport)
     downloader = _downloader(settings, transport)
     pictures = Pictures(threads=settings.images.transcode_threads, max_pixels=settings.images.max_pixels)
-    scripts = Scripts(state)
+    scripts = Scripts(state, wait_replicas=settings.redis.durability == "wait", wait_ms=settings.redis.wait_ms)
     ledger = Ledger(scripts, state, _rules(settings))
     endings = Endings(ledger, Channel(state, ENDED).messages, check_s=settings.generations.check_s, emit=emit)
     archive = Archive(Blobs(blobs), memory_bytes=settings.cache.memory_bytes)
@@ -166,7 +166,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
 
 
 def _redis(settings: Settings, url: str, command_timeout_s: float) -> Client:
-    return connect(**(settings.redis.options(url) | {"command_timeout_s": command_timeout_s}))
+    return connect(**(settings.redis.connection() | {"url": url, "command_timeout_s": command_timeout_s}))
 
 
 def _upstream(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Upstream:

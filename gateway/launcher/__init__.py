@@ -138,7 +138,7 @@ class Launcher:
         sys.stdout.flush()
 
     async def _mint(self) -> str:
-        client = connect(**self._settings.redis.options(self._settings.redis.url))
+        client = connect(**self._settings.redis.connection())
         try:
             return (await Keys(client).create("default", "make run", _RUN_KEY_S)).secret
         finally:
@@ -175,6 +175,6 @@ class Launcher:
 def _check(urls: dict[str, str], settings: Settings) -> None:
     for key, url in urls.items():
         try:
-            connect(**settings.redis.options(url))
+            connect(**(settings.redis.connection() | {"url": url}))
         except ValueError as error:
             raise SettingsError(f"{key}: {error}") from None
