@@ -40,6 +40,8 @@ from gateway.store.keys import Keys
 from gateway.store.ledger import ENDED, Ledger, Rules
 from gateway.store.scripts import Scripts
 from gateway.store.secrets import Signer, signing_key
+from gateway.store.spool import Spool
+from gateway.store.watermark import Watermark
 from gateway.telemetry.events import Emit, Event
 from gateway.telemetry.log import LogListener
 from gateway.telemetry.metrics import Metrics
@@ -74,17 +76,18 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         _driver(settings, upstream, emit),
         _delivery(settings, downloader, pictures, emit),
         archive,
-        ledger,
         slots=slots,
         clock=time.monotonic,
         emit=emit,
     )
+    spool = Spool(Path(settings.server.state_dir) / "spool", ledger, now=time.time)
     limits = settings.limits
     generations = Generations(
         ledger,
         maker,
         archive,
         endings,
+        spool=spool if settings.redis.down == "allow" else None,
         catalog=catalog,
         slots=slots,
         circuits=Circuits(failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic),
@@ -99,6 +102,8 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         generations,
         ledger,
         endings,
+        spool=spool,
+        watermark=Watermark(state, blobs, high=settings.cache.high_water),
         teams=keys.teams,
         sweep_s=settings.generations.sweep_s,
         now=time.time,
@@ -153,13 +158,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
 
 
 def _redis(settings: Settings, url: str, command_timeout_s: float) -> Client:
-    return connect(
-        url,
-        command_timeout_s=command_timeout_s,
-        connect_timeout_s=settings.redis.connect_timeout_s,
-        max_connections=settings.redis.max_connections,
-        pool_timeout_s=settings.redis.pool_timeout_s,
-    )
+    return connect(**(settings.redis.options(url) | {"command_timeout_s": command_timeout_s}))
 
 
 def _upstream(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Upstream:

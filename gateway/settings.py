@@ -30,6 +30,7 @@ Fraction = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to bel
 Level = Annotated[Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error")]
 Format = Annotated[Literal["json", "pretty", "auto"], Meta(description="json, pretty or auto")]
 
+Down = Annotated[Literal["deny", "allow"], Meta(description="deny or allow")]
 Join = Annotated[Literal["all", "retries"], Meta(description="all or retries")]
 
 _HTTP = r"https?://[^/?#\s]+(/[^?#\s]*)?"
@@ -153,10 +154,21 @@ class Polling(Section, frozen=True):
 
 class RedisServer(Section, frozen=True):
     url: RedisUrl
+    down: Down
     command_timeout_s: Seconds
     connect_timeout_s: Seconds
     max_connections: Count
     pool_timeout_s: Seconds
+
+    def options(self, url: str) -> dict[str, Any]:
+        """Give what `connect` takes, for this server or another one at `url`."""
+        return {
+            "url": url,
+            "command_timeout_s": self.command_timeout_s,
+            "connect_timeout_s": self.connect_timeout_s,
+            "max_connections": self.max_connections,
+            "pool_timeout_s": self.pool_timeout_s,
+        }
 
 
 class BlobsServer(Section, frozen=True):

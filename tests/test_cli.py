@@ -37,7 +37,7 @@ def test_help_lists_every_command(run):
     text = run("--help").stdout
     commands = re.findall(r"^  (\w+)  ", text.partition("Commands:")[2], re.MULTILINE)
 
-    assert commands == ["serve", "keys", "models", "sandbox"]
+    assert commands == ["serve", "keys", "teams", "apply", "models", "sandbox"]
     for command in commands:
         assert run(command, "--help").stdout.startswith(f"Usage: gateway {command}")
 

@@ -12,7 +12,9 @@ from gateway.settings import SettingsError
 
 COMMANDS = {
     "serve": "Start the gateway.",
-    "keys": "Create, list, rotate and revoke API keys.",
+    "keys": "Create, list, limit, rotate and revoke API keys.",
+    "teams": "Limit teams, and list them.",
+    "apply": "Make teams, keys and their limits what a file says.",
     "models": "List the models.",
     "sandbox": "Start a simulated Aihubmix.",
 }

@@ -17,7 +17,7 @@ from gateway.generation.outcome import Outcome, record
 from gateway.generation.pictures import NoPicture, Picture
 from gateway.generation.plan import Part
 from gateway.store.connection import RedisTrouble
-from gateway.store.ledger import Ledger, PartReport, PartState, Settled
+from gateway.store.ledger import PartReport, PartState, Settled
 from gateway.telemetry.events import BookingDelayed, Emit, PartFailed, SurplusDropped, fault_in, outcome_of
 
 Buy = Callable[[Generation, int, Gate], Awaitable[Result]]
@@ -41,7 +41,6 @@ class Maker:
         driver: Driver,
         delivery: Delivery,
         archive: Archive,
-        ledger: Ledger,
         *,
         slots: Slots,
         clock: Callable[[], float],
@@ -51,7 +50,6 @@ class Maker:
         self._driver = driver
         self._delivery = delivery
         self._archive = archive
-        self._ledger = ledger
         self._slots = slots
         self._clock = clock
         self._emit = emit
@@ -148,7 +146,7 @@ class Maker:
         """Settle what became of parts; while the store does not answer, later: nobody is kept waiting for that."""
 
         async def settle() -> Settled:
-            return await self._ledger.settle(generation.team, generation.id, generation.epoch, reports, error)
+            return await generation.ledger.settle(generation.team, generation.id, generation.epoch, reports, error)
 
         try:
             return await settle()
@@ -158,7 +156,7 @@ class Maker:
             return None
 
     def _gate(self, generation: Generation, index: int) -> Gate:
-        return Gate(generation, index, self._ledger, clock=self._clock, insist=self._insist)
+        return Gate(generation, index, clock=self._clock, insist=self._insist)
 
     def _insist(self, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Do something until the store has taken it."""

@@ -43,13 +43,13 @@ class Cluster(RedisCluster):
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
             **options,
         )
-        self._seeds = list(seeds)
         self._turns = asyncio.Semaphore(max_connections)
         self._pool_timeout_s = pool_timeout_s
         self._suspect: str | None = None
         kind = _TlsNodeConnection if options.get("ssl") else _NodeConnection
         self.nodes_manager.connection_kwargs["connection_class"] = kind
-        for node in self.nodes_manager.startup_nodes.values():
+        self._seeds = dict(self.nodes_manager.startup_nodes)
+        for node in self._seeds.values():
             node.connection_class = kind
 
     async def initialize(
@@ -57,15 +57,20 @@ class Cluster(RedisCluster):
         additional_startup_nodes_info: list[tuple[str, int]] | None = None,
         last_failed_node_name: str | None = None,
     ) -> RedisCluster:
-        """Learn the layout if need be: from the nodes last known, else from the seeds, whose names may lead on."""
-        return await super().initialize(
-            additional_startup_nodes_info=[*(additional_startup_nodes_info or ()), *self._seeds],
-            last_failed_node_name=last_failed_node_name,
-        )
+        """Learn the layout if need be, from the nodes last known or the seeds: all addresses may have changed."""
+        if self._initialize:
+            self.nodes_manager.startup_nodes = self._seeds | self.nodes_manager.startup_nodes
+        return await super().initialize(additional_startup_nodes_info, last_failed_node_name)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self._initialize = False  # after trouble it is true, and redis-py takes that for "nothing is open"
+        await super().aclose()
 
     async def execute_command(self, *args: EncodableT, **kwargs: Any) -> Any:
         """Run one command where its key is; raises RedisError, RedisClusterException or OSError."""
         async with self.turn():
+            await self.initialize()  # without a layout redis-py sends the command to any node
             return await super().execute_command(*args, **kwargs)
 
     async def exchange(self, key: str, commands: Sequence[Command], last_takes_s: float = 0) -> list[Any]:

@@ -44,6 +44,7 @@ local images_left
 
 -- A verdict tells what the narrower of both scopes leaves once it has taken its share.
 local function verdict(v)
+  v.models = key.models
   for _, bucket in ipairs(buckets) do
     v.requests = narrower(v.requests, requests_left(bucket))
   end

@@ -79,9 +79,14 @@ local function publish(id, g, images, config)
   else
     redis.call('ZREM', claims, id)
   end
+  local unresolved = prefix .. 'unresolved'
+  redis.call('ZREM', unresolved, id)
   for i = 1, #parts_of(g) do
     if g['p' .. i] == 'unknown' then
       keep_s = config.dispute_s
+      redis.call('ZADD', unresolved, now, id)
+      redis.call('ZREMRANGEBYSCORE', unresolved, '-inf', now - config.dispute_s * 1000)
+      redis.call('EXPIRE', unresolved, config.dispute_s)
     end
   end
   if g.state == 'unknown' then
