@@ -4,7 +4,7 @@
 --   state      open | delivered | failed | unknown | void (nothing was ever sent: whoever waited may lead)
 --   epoch      raised by each take-over; `lease` is the score in `due` and `due:<key>`
 --   p<i> t<i>  part i: reserved | sent | submitted | delivered | failed | unknown | dropped; its task
---   m<i> c<i> r<i>                             images delivered, cost, result (opaque; "" where it cannot be replayed)
+--   m<i> c<i> s<i> r<i>                        images delivered, cost, cost in vain, result (opaque; "" where it cannot be replayed)
 --   shared stores ttl_s idem                   how it may be replayed
 --   waiters left error                         somebody else waits; since when its client is gone; why it failed
 
@@ -114,10 +114,10 @@ local function finish(id, g, config)
   for i, asked in ipairs(parts_of(g)) do
     local state = g['p' .. i]
     was_sent = was_sent or state ~= 'dropped'
+    spare = spare + tonumber(g['s' .. i] or 0) -- of failed parts as well: some were made and could not be had
     if state == 'delivered' then
       images = images + tonumber(g['m' .. i])
       cost = cost + tonumber(g['c' .. i])
-      spare = spare + tonumber(g['s' .. i] or 0)
     elseif state == 'unknown' then
       unknown = unknown + asked
       cost = cost + (g.charge == '1' and share(g, asked) or 0)
