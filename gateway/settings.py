@@ -92,6 +92,7 @@ class Server(Section, frozen=True):
     stream_keepalive_s: Seconds
     shutdown_grace_s: Seconds
     signing_key: Secret
+    admin_key: Secret
     models: Text
 
 
@@ -212,6 +213,7 @@ _OWN_NAMES = {
     "server.state_dir": "GATEWAY_STATE_DIR",
     "server.public_url": "GATEWAY_PUBLIC_URL",
     "server.signing_key": "GATEWAY_SIGNING_KEY",
+    "server.admin_key": "GATEWAY_ADMIN_KEY",
     "server.models": "GATEWAY_MODELS",
     "upstream.api_key": "AIHUBMIX_API_KEY",
     "upstream.base_url": "AIHUBMIX_BASE_URL",

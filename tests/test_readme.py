@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from litestar import Litestar
 
+from gateway.api.admin import admin_router
 from gateway.api.docs.errors import FAILURES
 from gateway.api.docs.models import row
 from gateway.catalog import load_catalog
 from gateway.cli import gateway as command_line
+from gateway.cli.wanted import read_wanted
 from gateway.sandbox.drills import in_prompt
 from gateway.settings import _OWN_NAMES, KINDS, load_settings, shipped, variables
+from gateway.store.limits import KINDS as KINDS_OF_LIMITS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -90,7 +94,9 @@ def test_every_marker_of_the_sandbox_exists():
     assert len(in_prompt(" ".join(markers))) == len(table("In the prompt")) > 0
 
 
-COMMANDS = re.findall(r"\bgateway ((?:keys|models|sandbox|serve)\b.*)$", "\n".join(blocks("sh")), re.MULTILINE)
+COMMANDS = re.findall(
+    r"\bgateway ((?:keys|teams|apply|models|sandbox|serve)\b.*)$", "\n".join(blocks("sh")), re.MULTILINE
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -101,7 +107,35 @@ def test_every_command_is_one(command):
 
 
 def test_the_commands_are_found():
-    assert {command.split()[0] for command in COMMANDS} == {"keys", "sandbox", "serve"}
+    assert {command.split()[0] for command in COMMANDS} == {"keys", "teams", "apply", "sandbox", "serve"}
+
+
+def test_the_file_of_teams_is_one(tmp_path):
+    """And `gateway apply` reads out of it what the comments say."""
+    (example,) = blocks("toml")
+    (tmp_path / "teams.toml").write_text(example)
+    art, ops = read_wanted(tmp_path / "teams.toml", load_catalog(shipped("models.toml")))
+    assert [key.name for key in (*art.keys, *ops.keys)] == ["laptop", "ci"]
+    assert set(ops.limits.values()) == {None}
+
+
+def test_the_table_of_limits_is_complete():
+    """Every limit, and the option of its name."""
+    told = [[cell.strip(" `") for cell in line.strip("|").split("|")[:2]] for line in table("Limit")]
+    assert told == [[name, f"--{name.replace('_', '-')}"] for name in KINDS_OF_LIMITS]
+
+
+def test_the_table_of_the_admin_api_is_its_routes():
+    """No more and no fewer."""
+    told = [re.match(r"\| `(\w+) (\S+)`", line).groups() for line in table("Request")]
+    router = admin_router(admin_key="x", keys=None, teams=None, catalog=None, clock=None)
+    routes = [
+        (method, re.sub(r"\{\w+?(?:_(\w+))?:str\}", lambda m: "{" + (m[1] or "team") + "}", route.path))
+        for route in Litestar([router]).routes
+        for method in route.methods - {"OPTIONS"}
+        if route.path.startswith("/admin")
+    ]
+    assert sorted(told) == sorted(routes)
 
 
 @pytest.mark.parametrize("example", blocks("python"), ids=["start", "parameters", "reference"])

@@ -246,14 +246,14 @@ def test_a_secret_may_come_from_a_file(tmp_path):
 
 def test_repr_hides_secrets():
     """What is secret never reaches a log by way of a repr."""
-    secrets = {variables(key)[0]: "hush" for key in ("upstream.api_key", "server.signing_key")}
+    secrets = {variables(key)[0]: "hush" for key in ("upstream.api_key", "server.signing_key", "server.admin_key")}
     urls = {variables(key)[0]: "redis://:hush@h" for key in ("redis.url", "blobs.url")}
     proxy = {"GATEWAY_DOWNLOAD_PROXY": "http://u:hush@h"}
 
     shown = repr(load_settings(secrets | urls | proxy))
 
     assert "hush" not in shown
-    assert shown.count("[secret]") == 5
+    assert shown.count("[secret]") == 6
 
 
 def test_settings_travel_as_json():
