@@ -69,7 +69,8 @@ def page(told: Told, now_ms: int) -> str:
     """Write all that is known of one generation."""
     record = told.record
     if record is None:
-        return f"The record of {told.id} (team {told.team}) is no longer kept. Its entries:\n\n{entries_table(told.entries)}"
+        head = f"The record of {told.id} (team {told.team}) is no longer kept. Its entries:"
+        return f"{head}\n\n{entries_table(told.entries)}"
     facts = {
         "id": record.id,
         "team": record.team,

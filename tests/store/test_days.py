@@ -1,9 +1,8 @@
 from datetime import date
 
-import click
 import pytest
 
-from gateway.cli.day import Day
+from gateway.store.days import read_day
 
 NOW = 1_800_000_000  # 2027-01-15 08:00 UTC
 
@@ -19,11 +18,11 @@ NOW = 1_800_000_000  # 2027-01-15 08:00 UTC
 )
 def test_a_day_is_a_date_or_so_many_days_back(text, day):
     """Today is the first of them."""
-    assert Day(lambda: NOW).convert(text, None, None) == day
+    assert read_day(text, NOW) == day
 
 
 @pytest.mark.parametrize("text", ["0d", "7", "7h", "20261101", "2026-02-30", "", "99999d", "2026-W01-1"])
 def test_anything_else_is_refused(text):
     """With words on what would be right."""
-    with pytest.raises(click.BadParameter, match="write 2026-11-01"):
-        Day(lambda: NOW).convert(text, None, None)
+    with pytest.raises(ValueError, match="write 2026-11-01"):
+        read_day(text, NOW)
