@@ -36,26 +36,26 @@ def generations_router(*, generations: GenerationRecords, brakes: Brakes) -> Rou
             told["settlements"] = [entry_object(entry) for entry in entries]
         return answer(told)
 
-    @get("/{name:str}")
-    async def show_generation(name: FromPath[str]) -> Response[bytes]:
-        return answer(told_object(await generations.show(name)))
+    @get("/{generation_id:str}")
+    async def show_generation(generation_id: FromPath[str]) -> Response[bytes]:
+        return answer(told_object(await generations.show(generation_id)))
 
-    @post("/{name:str}/resolve", status_code=200)
-    async def resolve(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
+    @post("/{generation_id:str}/resolve", status_code=200)
+    async def resolve(request: Request[Any, Any, Any], generation_id: FromPath[str]) -> Response[bytes]:
         fields = await read_object(request, ("charged", "cost_usd", "note", "by"))
         charged = fields.get("charged")
         if not isinstance(charged, bool):
             raise InvalidRequest("charged: expected true or false.", code="invalid_type", param="charged")
         resolved = await generations.resolve(
-            name,
+            generation_id,
             charged=charged,
             cost=_cost(fields.get("cost_usd")),
             by=text(fields, "by") or "admin API",
             note=text(fields, "note") or "",
         )
         with redis_needed():
-            await brakes.settle(name, resolved.cost, before=(resolved.month, resolved.cost_before))
-        return answer(resolved_object(name, resolved))
+            await brakes.settle(generation_id, resolved.cost, before=(resolved.month, resolved.cost_before))
+        return answer(resolved_object(generation_id, resolved))
 
     return Router("/generations", route_handlers=[list_generations, show_generation, resolve])
 
