@@ -1,9 +1,10 @@
 """All wiring, in the order in which a request walks through it: the file to read first."""
 
+import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,19 +21,29 @@ from gateway.api.images import Waiting, generations_route
 from gateway.api.models import models_router
 from gateway.api.origin import PublicOrigin
 from gateway.catalog import load_catalog
+from gateway.generation.archive import Archive
+from gateway.generation.braking import Braking
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
 from gateway.generation.engine import Generations
 from gateway.generation.hosting import Hosting
+from gateway.generation.keeper import Keeper
 from gateway.generation.limits import Circuits, Slots
+from gateway.generation.making import Maker
 from gateway.generation.pictures import Pictures
 from gateway.generation.plan import Planner
-from gateway.generation.unclaimed import Unclaimed
+from gateway.generation.waiting import Endings
 from gateway.settings import Settings, shipped
 from gateway.store.blobs import Blobs
-from gateway.store.connection import Client, connect
+from gateway.store.brakes import Brakes
+from gateway.store.channel import Channel
+from gateway.store.connection import Client, RedisTrouble, connect
 from gateway.store.keys import Keys
+from gateway.store.ledger import ENDED, Ledger, Rules
+from gateway.store.scripts import Scripts
 from gateway.store.secrets import Signer, signing_key
+from gateway.store.spool import Spool
+from gateway.store.watermark import Watermark
 from gateway.telemetry.events import Emit, Event
 from gateway.telemetry.log import LogListener
 from gateway.telemetry.metrics import Metrics
@@ -59,16 +70,65 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     upstream = _upstream(settings, transport)
     downloader = _downloader(settings, transport)
     pictures = Pictures(threads=settings.images.transcode_threads, max_pixels=settings.images.max_pixels)
-    generations = _generations(settings, upstream, downloader, pictures, emit)
+    scripts = Scripts(state, wait_replicas=settings.redis.durability == "wait", wait_ms=settings.redis.wait_ms)
+    ledger = Ledger(scripts, state, _rules(settings))
+    endings = Endings(ledger, Channel(state, ENDED).messages, check_s=settings.generations.check_s, emit=emit)
+    archive = Archive(Blobs(blobs), memory_bytes=settings.cache.memory_bytes)
+    slots = Slots(max_in_flight=settings.limits.max_in_flight, max_queued=settings.limits.max_queued)
+    maker = Maker(
+        _driver(settings, upstream, emit),
+        _delivery(settings, downloader, pictures, emit),
+        archive,
+        slots=slots,
+        clock=time.monotonic,
+        emit=emit,
+    )
+    braking = Braking(Brakes(state, scripts))
+    spool = Spool(Path(settings.server.state_dir) / "spool", ledger, now=time.time)
+    limits = settings.limits
+    generations = Generations(
+        ledger,
+        maker,
+        archive,
+        endings,
+        spool=spool if settings.redis.down == "allow" else None,
+        catalog=catalog,
+        slots=slots,
+        circuits=Circuits(failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic),
+        braking=braking,
+        ttl_s=settings.cache.ttl_s,
+        least_kept_s=settings.images.url_life_s,
+        most_waiting=limits.max_waiting,
+        clock=time.monotonic,
+        now=time.time,
+        emit=emit,
+    )
+    keeper = Keeper(
+        generations,
+        ledger,
+        endings,
+        spool=spool,
+        braking=braking,
+        watermark=Watermark(state, blobs, high=settings.cache.high_water),
+        teams=keys.teams,
+        sweep_s=settings.generations.sweep_s,
+        now=time.time,
+        random=random.random,
+        emit=emit,
+    )
     hosting = Hosting(Blobs(blobs), signer=_signer(state, settings), life_s=settings.images.url_life_s, clock=time.time)
     readiness = Readiness(state.ping)
     origin = PublicOrigin(settings.server.public_url, settings.server.trusted_proxies)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        with suppress(*RedisTrouble):
+            await braking.refresh()
+        chores = asyncio.ensure_future(keeper.run())
         yield
         readiness.draining = True
         await generations.drain()
+        chores.cancel()
         await upstream.aclose()
         await downloader.aclose()
         pictures.close()
@@ -83,11 +143,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 generations=generations,
                 hosting=hosting,
                 origin=origin,
-                waiting=Waiting(
-                    settings.server.request_timeout_s,
-                    settings.server.stream_keepalive_s,
-                    collects=settings.server.workers == 1,
-                ),
+                waiting=Waiting(settings.server.request_timeout_s, settings.server.stream_keepalive_s),
                 clock=time.time,
             ),
             models_router(keys=keys, catalog=catalog),
@@ -101,17 +157,16 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         logging_config=None,  # ours is set up by the worker
         request_max_body_size=settings.server.max_body_bytes,
     )
-    return Access(app, clock=time.monotonic, emit=emit)
+
+    def stopping() -> None:
+        readiness.draining = True
+        stopping.task = asyncio.ensure_future(generations.hand_over())  # type: ignore[attr-defined]  # kept from the collector
+
+    return Access(app, clock=time.monotonic, emit=emit, stopping=stopping)
 
 
 def _redis(settings: Settings, url: str, command_timeout_s: float) -> Client:
-    return connect(
-        url,
-        command_timeout_s=command_timeout_s,
-        connect_timeout_s=settings.redis.connect_timeout_s,
-        max_connections=settings.redis.max_connections,
-        pool_timeout_s=settings.redis.pool_timeout_s,
-    )
+    return connect(**(settings.redis.connection() | {"url": url, "command_timeout_s": command_timeout_s}))
 
 
 def _upstream(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Upstream:
@@ -153,10 +208,22 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _generations(
-    settings: Settings, upstream: Upstream, downloader: Downloader, pictures: Pictures, emit: Emit
-) -> Generations:
-    driver = Driver(
+def _rules(settings: Settings) -> Rules:
+    cache, usage = settings.cache, settings.usage
+    return Rules(
+        lease_ms=int(settings.generations.lease_s * 1000),
+        join=cache.join,
+        charge_unknown=usage.charge_unknown,
+        retention_days=usage.retention_days,
+        unclaimed_s=cache.unclaimed_s,
+        tombstone_s=cache.tombstone_s,
+        dispute_s=usage.dispute_days * 86_400,
+        idempotency_s=cache.idempotency_s,
+    )
+
+
+def _driver(settings: Settings, upstream: Upstream, emit: Emit) -> Driver:
+    return Driver(
         upstream,
         attempts=settings.upstream.attempts,
         backoff_s=settings.upstream.backoff_s,
@@ -165,21 +232,14 @@ def _generations(
         random=random.random,
         emit=emit,
     )
-    delivery = Delivery(
+
+
+def _delivery(settings: Settings, downloader: Downloader, pictures: Pictures, emit: Emit) -> Delivery:
+    return Delivery(
         downloader,
         pictures,
         patience_s=settings.download.patience_s,
         backoff_s=settings.download.backoff_s,
-        clock=time.monotonic,
-        emit=emit,
-    )
-    limits = settings.limits
-    return Generations(
-        driver,
-        delivery,
-        slots=Slots(max_in_flight=limits.max_in_flight, max_queued=limits.max_queued),
-        circuits=Circuits(failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic),
-        unclaimed=Unclaimed(kept_s=limits.unclaimed_s, size=limits.unclaimed, clock=time.monotonic),
         clock=time.monotonic,
         emit=emit,
     )

@@ -132,7 +132,6 @@ class Price(Row, frozen=True):
         ] or [entry.amount for entry in self.images]
         return int((Decimal(str(max(admissible))) * Decimal(str(self.usd)) * 1_000_000).to_integral_value())
 
-
     def of_tokens(self, text_input: int, image_input: int, output: int) -> int | None:
         """Micro-dollars of so many tokens; None where the row prices images alone."""
         if self.tokens is None:

@@ -7,7 +7,8 @@ GatewayError                 status  type                       code
 ├── Forbidden                403     invalid_request_error      model_not_allowed, ...
 ├── NotFound                 404     invalid_request_error      model_not_found, ...
 ├── Conflict                 409     invalid_request_error      idempotency_key_reused, idempotency_result_gone
-├── TooManyRequests          429     requests | insufficient_quota
+├── TooManyRequests          429     requests                   rate_limit_exceeded
+├── QuotaSpent               429     insufficient_quota         insufficient_quota
 ├── UpstreamFailed           502     server_error               upstream_error, upstream_auth, upstream_quota
 ├── OutcomeUnknown           502     server_error               outcome_unknown
 ├── Unavailable              503     server_error               upstream_unavailable, ...
@@ -105,6 +106,15 @@ class TooManyRequests(GatewayError):
     status = 429
     type = "requests"
     code = "rate_limit_exceeded"
+
+
+class QuotaSpent(GatewayError):
+    """A quota of the key or its team is used up for today or this month; repeating the request cannot help."""
+
+    status = 429
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+    should_retry = False
 
 
 class UpstreamFailed(GatewayError):

@@ -13,6 +13,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ import uvicorn
 
 from gateway import memory
 from gateway.catalog import CatalogError
+from gateway.http_protocol import HttpProtocol
 from gateway.processes import StartFailed
 from gateway.settings import Settings
 from gateway.telemetry import log
@@ -31,14 +33,21 @@ _KEEP_ALIVE_S = 75  # above the 60 s of common proxies, so that it is never us w
 class _Server(uvicorn.Server):
     """uvicorn's server, which says when it serves and ends when the launcher has gone."""
 
-    def __init__(self, config: uvicorn.Config, ready_fd: int) -> None:
+    def __init__(self, config: uvicorn.Config, ready_fd: int, stopping: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready_fd = ready_fd
+        self._stopping = stopping
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._loop is not None and not self.should_exit:
+            self._loop.call_soon_threadsafe(self._stopping)
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         _tell(self._ready_fd, READY)
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         launcher_gone = sys.stdin.fileno()
 
         def leave() -> None:
@@ -61,7 +70,7 @@ def run(settings: Settings, make: Callable[[Settings], Any], listen_fd: int, rea
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -71,7 +80,8 @@ def run(settings: Settings, make: Callable[[Settings], Any], listen_fd: int, rea
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.server.shutdown_grace_s),
     )
-    _Server(config, ready_fd).run(sockets=[socket.socket(fileno=listen_fd)])
+    stopping = getattr(app, "stopping", lambda: None)
+    _Server(config, ready_fd, stopping).run(sockets=[socket.socket(fileno=listen_fd)])
 
 
 def serve(make: Callable[[Settings], Any]) -> None:

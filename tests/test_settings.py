@@ -286,3 +286,17 @@ def test_an_empty_secret_file_stops_the_start(tmp_path):
     (tmp_path / "key").write_text("\n")
     with pytest.raises(SettingsError, match="the file is empty"):
         load_settings({"AIHUBMIX_API_KEY_FILE": str(tmp_path / "key")})
+
+
+def test_what_connects_to_redis_is_told_no_more_than_it_takes():
+    """Durability is the scripts' affair."""
+    redis = load_settings({"GATEWAY_REDIS_DURABILITY": "wait", "GATEWAY_REDIS_WAIT_MS": "20"}).redis
+
+    assert (redis.durability, redis.wait_ms) == ("wait", 20)
+    assert set(redis.connection()) == {
+        "url",
+        "command_timeout_s",
+        "connect_timeout_s",
+        "max_connections",
+        "pool_timeout_s",
+    }

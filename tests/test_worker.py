@@ -129,3 +129,21 @@ def test_all_that_the_gateway_logs_is_json(worker):
     _, log = real.launcher_dies()
 
     assert {json.loads(line)["event"] for line in log.splitlines()} == {"request.finished"}
+
+
+def test_a_request_that_is_none_is_refused_and_logged(worker):
+    """The worker's server has our manners: an envelope, under the id that the log tells."""
+    settings = load_settings({"REDIS_URL": "unix:///nowhere", "GATEWAY_LOG_FORMAT": "json"})
+    real = worker("-m", "gateway.worker", settings=settings)
+    assert real.word() == "ready"
+    with socket.create_connection(("127.0.0.1", int(real.url.rpartition(":")[2]))) as raw:
+        raw.sendall(b"\x00\r\n\r\n")
+        answer = raw.makefile("rb").read().decode()
+
+    _, log = real.launcher_dies()
+
+    (line,) = map(json.loads, log.splitlines())
+    assert (line["event"], line["status"]) == ("request.finished", 400)
+    assert answer.startswith("HTTP/1.1 400 Bad Request\r\n")
+    assert f"\r\nx-request-id: {line['request_id']}\r\n" in answer
+    assert '"code":"invalid_request"' in answer

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,22 +16,31 @@ _EXPOSED = (
     "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
     "x-ratelimit-limit-images, x-ratelimit-remaining-images, x-ratelimit-reset-images"
 )
-_ALWAYS: list[tuple[bytes, bytes]] = [
+ALWAYS: list[tuple[bytes, bytes]] = [
     (b"access-control-allow-origin", b"*"),  # also where no script asks: a cached picture may be asked for by one later
     (b"openai-version", b"2020-10-01"),
     (b"x-content-type-options", b"nosniff"),
 ]
-_FOR_BROWSERS: list[tuple[bytes, bytes]] = [(b"access-control-expose-headers", _EXPOSED.encode()), *_ALWAYS]
-_UNROUTED = "unrouted"
+_FOR_BROWSERS: list[tuple[bytes, bytes]] = [(b"access-control-expose-headers", _EXPOSED.encode()), *ALWAYS]
+UNROUTED = "unrouted"
 
 
 class Access:
-    """Wraps the application. `clock` is monotonic, in seconds.
+    """Wraps the application. `clock` is monotonic, in seconds; `stopping` is to be called when SIGTERM arrives.
 
-    Handlers add what the log should know to `scope["state"]["facts"]`, and a fault to `scope["state"]["error"]`.
+    Handlers add what the log should know to `scope["state"]["facts"]`, headers that every reply should have to
+    `scope["state"]["reply_headers"]`, and a fault to `scope["state"]["error"]`.
     """
 
-    def __init__(self, app: ASGIApp, *, clock: Callable[[], float], emit: Emit) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        clock: Callable[[], float],
+        emit: Emit,
+        stopping: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.stopping = stopping
         self._app = app
         self._clock = clock
         self._emit = emit
@@ -39,6 +48,7 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
         if scope["type"] != ScopeType.HTTP:
+            cast("Any", scope).get("state", {})["emit"] = self._emit  # for what the server refuses before us
             await self._app(scope, receive, send)
             return
         request = _Request(scope, send, self._clock)
@@ -56,17 +66,16 @@ class Access:
 
 
 class _Request:
-    def __init__(self, scope: Scope, send: Send, clock: Callable[[], float]) -> None:
-        self.scope: Any = scope
-        self._method: str = self.scope["method"]
-        if self._method == "HEAD":  # is answered as GET; the server, which keeps its own scope, sends no body
-            self.scope = {**scope, "method": "GET"}
+    def __init__(self, scope: Any, send: Send, clock: Callable[[], float]) -> None:
+        self._method: str = scope["method"]
+        # HEAD is answered as GET; the server, which keeps the scope that it made, sends no body.
+        self.scope: Any = {**scope, "method": "GET"} if self._method == "HEAD" else scope
         self._send = send
         self._clock = clock
         self._started = clock()
-        self.id = f"req_{secrets.token_hex(16)}"
+        self.id = new_request_id()
         self.status = 0
-        self.state: dict[str, Any] = {**self.scope.get("state", {}), "facts": {}}
+        self.state: dict[str, Any] = {**self.scope.get("state", {}), "facts": {}, "reply_headers": {}}
         self.scope["state"] = self.state
         self._from_browser = any(name == b"origin" for name, _ in scope["headers"])
         self.scope["path"] = _tidy(self.scope["path"])
@@ -78,9 +87,10 @@ class _Request:
             took = int((self._clock() - self._started) * 1000)
             message["headers"] = [
                 *message["headers"],
-                *(_FOR_BROWSERS if self._from_browser else _ALWAYS),
+                *(_FOR_BROWSERS if self._from_browser else ALWAYS),
                 (b"x-request-id", self.id.encode()),
                 (b"openai-processing-ms", str(took).encode()),
+                *[(name.encode(), value.encode()) for name, value in self.state["reply_headers"].items()],
             ]
         await self._send(message)
 
@@ -111,12 +121,17 @@ class _Request:
         return RequestFinished(
             request_id=self.id,
             method=self._method,
-            route=self.scope.get("path_template") or _UNROUTED,
+            route=self.scope.get("path_template") or UNROUTED,
             status=self.status or 499,
             seconds=self._clock() - self._started,
             facts=self.state["facts"],
             error=self.state.get("error"),
         )
+
+
+def new_request_id() -> str:
+    """Make the name under which a client reports a problem."""
+    return f"req_{secrets.token_hex(16)}"
 
 
 def _tidy(path: str) -> str:

@@ -6,6 +6,8 @@ from litestar import Request
 
 from gateway.catalog import Model
 from gateway.errors import Forbidden
+from gateway.store import apikey
+from gateway.store.identity import Identity
 from gateway.store.keys import Keys, Principal
 
 
@@ -17,10 +19,20 @@ async def authenticate(request: Request[Any, Any, Any], keys: Keys) -> Principal
         Unavailable: the store does not answer.
 
     """
-    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
-    principal = await keys.authenticate(presented.strip() if scheme.lower() == "bearer" else "")
+    principal = await keys.authenticate(_presented(request))
     request.scope["state"]["facts"] |= {"team": principal.team, "key_id": principal.key_id}
     return principal
+
+
+async def identify(request: Request[Any, Any, Any], keys: Keys) -> tuple[Identity, str]:
+    """Tell whose key it is, and the key as it may be shown; whether it still counts is for the admission to say.
+
+    Raises as `authenticate` does.
+    """
+    presented = _presented(request)
+    identity = await keys.identify(presented)
+    request.scope["state"]["facts"] |= {"team": identity.team, "key_id": identity.key_id}
+    return identity, apikey.masked(presented)
 
 
 def permit(principal: Principal, model: Model) -> None:
@@ -34,3 +46,8 @@ def permit(principal: Principal, model: Model) -> None:
         raise Forbidden(
             f"Your key may not use the model '{model.id}'. It may use: {', '.join(principal.models)}.", param="model"
         )
+
+
+def _presented(request: Request[Any, Any, Any]) -> str:
+    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
+    return presented.strip() if scheme.lower() == "bearer" else ""

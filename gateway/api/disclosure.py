@@ -2,29 +2,28 @@
 
 from urllib.parse import quote
 
-from gateway.generation.engine import Generation, Outcome
+from gateway.generation.admission import dollars
+from gateway.generation.engine import Ticket
+from gateway.generation.outcome import Outcome
 from gateway.generation.plan import Plan
 
 _MOST_NAMES = 20
 _LONGEST_NAME = 64
 
 
-def disclosures(generation: Generation, plan: Plan, outcome: Outcome | None) -> dict[str, str]:
+def disclosures(ticket: Ticket, plan: Plan, outcome: Outcome | None) -> dict[str, str]:
     """Make the headers; the cost and the true size are told as soon as they are known."""
-    headers = {"x-gateway-generation-id": generation.id, "x-gateway-cache": _verdict(generation, plan)}
+    headers = {"x-gateway-generation-id": ticket.id, "x-gateway-cache": ticket.cache}
+    if ticket.cache == "hit":
+        headers["age"] = str(ticket.age_s or 0)
     if outcome is not None and outcome.cost is not None:
-        headers["x-gateway-cost-usd"] = _dollars(outcome.cost)
+        headers["x-gateway-cost-usd"] = "0" if ticket.is_free else dollars(outcome.cost)
     adjusted = {**_true_size(plan, outcome), **plan.adjusted}
     if adjusted:
         headers["x-gateway-adjusted"] = ",".join(f"{name}={value}" for name, value in adjusted.items())
     if plan.ignored:
         headers["x-gateway-ignored"] = _names(plan.ignored)
     return headers
-
-
-def _verdict(generation: Generation, plan: Plan) -> str:
-    """Tell whether the generation was made for this request, or taken up from one whose client had left."""
-    return "bypass" if generation.plan is plan else "joined"
 
 
 def _true_size(plan: Plan, outcome: Outcome | None) -> dict[str, str]:
@@ -34,11 +33,6 @@ def _true_size(plan: Plan, outcome: Outcome | None) -> dict[str, str]:
     first = outcome.pictures[0]
     size = f"{first.width}x{first.height}"
     return {} if size == plan.wished_size else {"size": size}
-
-
-def _dollars(micro: int) -> str:
-    """Render micro-dollars as a decimal, without trailing zeros."""
-    return f"{micro / 1_000_000:.6f}".rstrip("0").rstrip(".")
 
 
 def _names(ignored: tuple[str, ...]) -> str:

@@ -12,8 +12,10 @@ from gateway.errors import GatewayError, InvalidRequest
 _FRAMEWORK = {
     404: ("not_found", "There is nothing at this path. POST /v1/images/generations makes images; /docs tells more."),
     405: ("method_not_allowed", "This path does not take this method."),
+    408: ("request_timeout", "The request's headers took too long to arrive."),
     413: ("request_too_large", "The body is larger than this gateway takes."),
     415: ("unsupported_media_type", "Send the body as JSON, with content-type: application/json."),
+    431: ("headers_too_large", "The request's headers are larger than this gateway takes."),
 }
 
 
@@ -25,6 +27,12 @@ def envelope(message: str, kind: str, param: str | None, code: str | None) -> by
 def envelope_of(error: GatewayError) -> bytes:
     """Render the body of an error of ours."""
     return envelope(error.message, error.type, error.param, error.code)
+
+
+def framework_envelope(status: int, detail: str) -> bytes:
+    """Render what the framework or the HTTP server refuses; `detail` is told where we have no words of our own."""
+    code, message = _FRAMEWORK.get(status, ("invalid_request", detail))
+    return envelope(message, "invalid_request_error", None, code)
 
 
 def headers_of(error: GatewayError) -> dict[str, str]:
@@ -64,9 +72,8 @@ def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[by
         request.scope["state"]["facts"]["error_code"] = error.code
         return respond(error)
     if isinstance(exception, HTTPException) and exception.status_code < 500:
-        code, message = _FRAMEWORK.get(exception.status_code, ("invalid_request", exception.detail))
         return Response(
-            envelope(message, "invalid_request_error", None, code),
+            framework_envelope(exception.status_code, exception.detail),
             status_code=exception.status_code,
             headers=_allowed(exception),
             media_type=MediaType.JSON,

@@ -12,32 +12,36 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
 from gateway.api import stream, wire
-from gateway.api.auth import authenticate, permit
+from gateway.api.auth import identify
+from gateway.api.caching import idempotency_of, policy_of
 from gateway.api.disclosure import disclosures
 from gateway.api.errors import ClientLeft
 from gateway.api.origin import PublicOrigin
 from gateway.api.patience import Patience, deadline_s
+from gateway.api.ratelimit import ratelimit_headers
 from gateway.api.stream import outcome_facts
 from gateway.errors import GatewayError
+from gateway.generation.admission import Wish
 from gateway.generation.delivery import together
-from gateway.generation.engine import Generation, Generations, Outcome
+from gateway.generation.engine import Generations, Ticket
 from gateway.generation.hosting import Hosting
+from gateway.generation.outcome import Outcome
 from gateway.generation.pictures import EXTENSIONS, MEDIA_TYPES, Picture
 from gateway.generation.plan import Plan, Planner
 from gateway.store.connection import RedisTrouble
+from gateway.store.identity import Identity
 from gateway.store.keys import Keys
+from gateway.store.ledger import Verdict
+
+_LONGEST_USER = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long requests wait, in seconds: at most `longest_s`; a stream gives a sign of life every `keepalive_s`.
-
-    `collects` tells whether a retry is sure to find what its first try left: with several workers it is not.
-    """
+    """How long requests wait, in seconds: at most `longest_s`; a stream gives a sign of life every `keepalive_s`."""
 
     longest_s: float
     keepalive_s: float
-    collects: bool
 
 
 def generations_route(
@@ -55,27 +59,23 @@ def generations_route(
     @post("/v1/images/generations", status_code=200)
     async def generate(request: Request[Any, Any, Any]) -> Response[bytes] | Stream:
         facts = request.scope["state"]["facts"]
-        principal = await authenticate(request, keys)
+        identity, presented = await identify(request, keys)
         _check_media_type(request)
-        plan = planner.plan(wire.read_fields(await _body(request)))
+        fields = wire.read_fields(await _body(request))
+        plan = planner.plan(fields)
         facts["model"] = plan.model.id
-        permit(principal, plan.model)
-        generation = generations.start(
-            plan, team=principal.team, key_id=principal.key_id, is_retry=_is_retry(request.headers)
-        )
-        facts["generation_id"] = generation.id
+        ticket = await generations.start(_wish(request, identity, presented, plan, fields))
+        facts |= {"generation_id": ticket.id, "cache": ticket.cache}
         seconds = deadline_s(request.headers, waiting.longest_s)
         any_size = _takes_any_size(request.headers)
         async with AsyncExitStack() as stack:
-            patience = await stack.enter_async_context(
-                Patience(generations, generation, request, seconds, collects=waiting.collects)
-            )
+            patience = await stack.enter_async_context(Patience(generations, ticket, request, seconds))
             if not plan.stream:
                 outcome = await patience.outcome()
-                return patience.answered(await answer(request, generation, plan, outcome, any_size=any_size))
-            events = stream.Events(plan, patience, facts, clock=clock, any_size=any_size)
+                return patience.answered(await answer(request, ticket, plan, outcome, any_size=any_size))
+            events = stream.Events(plan, ticket, patience, facts, clock=clock, any_size=any_size)
             first = await patience.outcome_within(waiting.keepalive_s)
-            headers = stream.HEADERS | disclosures(generation, plan, first)
+            headers = stream.HEADERS | disclosures(ticket, plan, first)
             if first is not None:
                 return patience.answered(
                     Response(events.completed(first), media_type=stream.MEDIA_TYPE, headers=headers)
@@ -84,10 +84,10 @@ def generations_route(
             return Stream(content, media_type=stream.MEDIA_TYPE, headers=headers)
 
     async def answer(
-        request: Request[Any, Any, Any], generation: Generation, plan: Plan, outcome: Outcome, *, any_size: bool
+        request: Request[Any, Any, Any], ticket: Ticket, plan: Plan, outcome: Outcome, *, any_size: bool
     ) -> Response[bytes]:
-        headers = disclosures(generation, plan, outcome)
-        request.scope["state"]["facts"] |= outcome_facts(outcome)
+        headers = disclosures(ticket, plan, outcome)
+        request.scope["state"]["facts"] |= outcome_facts(ticket, outcome)
         urls = None
         if plan.response_format == "url":
             urls = await published(hosting, origin.of(request), outcome.pictures, headers)
@@ -95,6 +95,35 @@ def generations_route(
         return Response(body, media_type=MediaType.JSON, headers=headers)
 
     return generate
+
+
+def _wish(
+    request: Request[Any, Any, Any], identity: Identity, presented: str, plan: Plan, fields: Mapping[str, Any]
+) -> Wish:
+    headers = request.headers
+    idempotency, body = idempotency_of(headers, fields)
+
+    def tell(verdict: Verdict) -> None:
+        request.scope["state"]["reply_headers"] = ratelimit_headers(verdict)
+
+    return Wish(
+        plan,
+        identity.team,
+        identity.key_id,
+        presented=presented,
+        policy=policy_of(headers),
+        is_retry=_is_retry(headers),
+        idempotency=idempotency,
+        body=body,
+        user=_user(fields),
+        tell=tell,
+    )
+
+
+def _user(fields: Mapping[str, Any]) -> str:
+    """Take the end user's name, for the usage record."""
+    named = fields.get("safety_identifier") or fields.get("user")
+    return named[:_LONGEST_USER] if isinstance(named, str) else ""
 
 
 async def published(hosting: Hosting, origin: str, pictures: list[Picture], headers: dict[str, str]) -> list[str]:

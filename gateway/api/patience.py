@@ -8,7 +8,8 @@ from litestar import Request
 
 from gateway.api.errors import ClientLeft
 from gateway.errors import DeadlineExceeded
-from gateway.generation.engine import Generation, Generations, Outcome
+from gateway.generation.engine import Generations, Ticket
+from gateway.generation.outcome import Outcome
 
 T = TypeVar("T")
 
@@ -25,26 +26,18 @@ def deadline_s(headers: Mapping[str, str], longest_s: float) -> float:
 
 
 class Patience:
-    """Waits for one generation on behalf of one request, `seconds` at most.
+    """Waits for one ticket on behalf of one request, `seconds` at most.
 
-    Used as a context: leaving it before `answered` lets the generation go on, to be claimed by the retry. `collects`
-    tells whether the retry is sure to find it.
+    Used as a context: leaving it before `answered` lets the generation go on, for the retry to collect.
     """
 
     def __init__(
-        self,
-        generations: Generations,
-        generation: Generation,
-        request: Request[Any, Any, Any],
-        seconds: float,
-        *,
-        collects: bool,
+        self, generations: Generations, ticket: Ticket, request: Request[Any, Any, Any], seconds: float
     ) -> None:
-        self._generation = generation
         self._generations = generations
+        self._ticket = ticket
         self._left = asyncio.ensure_future(_left(request))
         self._ends = asyncio.get_running_loop().time() + seconds
-        self._collects = collects
         self._is_answered = False
 
     async def __aenter__(self) -> Self:
@@ -53,8 +46,7 @@ class Patience:
     async def __aexit__(self, *_: object) -> None:
         left = self._left.done()
         self._left.cancel()
-        if left or not self._is_answered:
-            self._generations.leave(self._generation)
+        self._generations.leave(self._ticket, answered=self._is_answered and not left)
 
     def answered(self, response: T) -> T:
         """Note that the client gets its answer, unless it has left in the meantime."""
@@ -73,12 +65,12 @@ class Patience:
         left_s = max(self._ends - asyncio.get_running_loop().time(), 0)
         outcome = await self.outcome_within(left_s)
         if outcome is None:
-            raise self._too_late()
+            raise _too_late()
         return outcome
 
     async def outcome_within(self, seconds: float) -> Outcome | None:
         """Wait for the outcome, at most so many seconds; None if that is not enough. Raises as `outcome` does."""
-        task = self._generation.task
+        task = self._ticket.task
         await asyncio.wait({task, self._left}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if self._left.done():
             raise ClientLeft
@@ -87,19 +79,14 @@ class Patience:
                 self._is_answered = True
             return task.result()
         if asyncio.get_running_loop().time() >= self._ends:
-            raise self._too_late()
+            raise _too_late()
         return None
 
-    def _too_late(self) -> DeadlineExceeded:
-        if self._collects:
-            return DeadlineExceeded(
-                "This request has waited for its picture as long as it may. Send the same request again to collect it."
-            )
-        late = DeadlineExceeded(
-            "This request has waited for its picture as long as it may. Sending it again may buy the picture anew."
-        )
-        late.should_retry = False
-        return late
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded(
+        "This request has waited for its picture as long as it may. Send the same request again to collect it."
+    )
 
 
 async def _left(request: Request[Any, Any, Any]) -> None:

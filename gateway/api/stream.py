@@ -8,7 +8,8 @@ from gateway.api.errors import ClientLeft, envelope_of
 from gateway.api.patience import Patience
 from gateway.api.wire import completed_event
 from gateway.errors import GatewayError
-from gateway.generation.engine import Outcome
+from gateway.generation.engine import Ticket
+from gateway.generation.outcome import Outcome
 from gateway.generation.plan import Plan
 
 MEDIA_TYPE = "text/event-stream"
@@ -21,9 +22,17 @@ class Events:
     """The events of one request; `facts` are what its log line will tell. `clock` gives unix seconds."""
 
     def __init__(
-        self, plan: Plan, patience: Patience, facts: dict[str, Any], *, clock: Callable[[], float], any_size: bool
+        self,
+        plan: Plan,
+        ticket: Ticket,
+        patience: Patience,
+        facts: dict[str, Any],
+        *,
+        clock: Callable[[], float],
+        any_size: bool,
     ) -> None:
         self._plan = plan
+        self._ticket = ticket
         self._patience = patience
         self._facts = facts
         self._clock = clock
@@ -50,15 +59,15 @@ class Events:
 
     def completed(self, outcome: Outcome) -> bytes:
         """Render the event that carries the picture."""
-        self._facts |= outcome_facts(outcome)
+        self._facts |= outcome_facts(self._ticket, outcome)
         event = completed_event(self._plan, outcome, created=int(self._clock()), any_size=self._any_size)
         return _frame("image_generation.completed", event)
 
 
-def outcome_facts(outcome: Outcome) -> dict[str, Any]:
+def outcome_facts(ticket: Ticket, outcome: Outcome) -> dict[str, Any]:
     """Tell what the log line of a request should say of its pictures."""
-    cost = None if outcome.cost is None else outcome.cost / 1_000_000
-    return {"images": len(outcome.pictures), "cost_usd": cost}
+    cost = 0.0 if ticket.is_free else None if outcome.cost is None else outcome.cost / 1_000_000
+    return {"generation_id": ticket.id, "cache": ticket.cache, "images": len(outcome.pictures), "cost_usd": cost}
 
 
 def _frame(name: str, data: bytes) -> bytes:

@@ -7,7 +7,7 @@ import pybase64
 
 from gateway.dialects.base import Usage
 from gateway.errors import InvalidRequest
-from gateway.generation.engine import Outcome
+from gateway.generation.outcome import Outcome
 from gateway.generation.pictures import Picture
 from gateway.generation.plan import Plan
 

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from gateway import statuses
 from gateway.catalog import Model
 from gateway.dialects.base import Reply
 from gateway.errors import (
@@ -37,7 +38,6 @@ _OUR_QUOTA = re.compile(
     r"|(额度|余额).{0,6}(不足|用尽|用完)|欠费",
     re.IGNORECASE,
 )
-_LOST_BEHIND_A_PROXY = frozenset({408, 502, 504, *range(520, 528)})
 
 _HIDDEN = re.compile(
     r"""
@@ -120,7 +120,7 @@ def raise_refusal(model: Model, reply: Reply) -> NoReturn:
 
 def _understood(model: Model, reply: Reply, text: str) -> GatewayError | None:
     """Read the refusals that are told by their words, whatever the status; a proxy's own page has none."""
-    if reply.status in _LOST_BEHIND_A_PROXY and not isinstance(reply.json, dict):
+    if reply.status in statuses.UNANSWERED and not isinstance(reply.json, dict):
         return None
     if reply.status != 401 and _MODERATED.search(text):
         return moderated(model, _message(reply.json))
@@ -141,7 +141,7 @@ def _understood(model: Model, reply: Reply, text: str) -> GatewayError | None:
 
 def _by_status(reply: Reply, message: str) -> GatewayError:
     status = reply.status
-    if status in _LOST_BEHIND_A_PROXY:
+    if status in statuses.UNANSWERED:
         return OutcomeUnknown(
             f"Upstream's proxy answered {status}: the picture may have been made and charged, so the request is not "
             "sent again. Send it anew to buy it anew."
@@ -151,7 +151,7 @@ def _by_status(reply: Reply, message: str) -> GatewayError:
             "Upstream rejects the gateway's own credentials. Its operators have been told; your key is not to blame.",
             code="upstream_auth",
         )
-    if status in {429, 503}:
+    if status in statuses.REFUSED:
         return Unavailable(
             "The model takes no more requests at the moment; nothing was bought. Try again shortly.",
             retry_after=reply.retry_after or 1.0,

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway import statuses
 from gateway.catalog import Model
 from gateway.dialects import media
 from gateway.dialects.base import Image, Reply, Result, Task, Usage
@@ -72,7 +73,7 @@ def _status_of(error: Any) -> int:
     Never one that invites a repetition: this call was accepted.
     """
     code, kind = (error.get("code"), error.get("type")) if isinstance(error, dict) else (None, None)
-    if isinstance(code, int) and 400 <= code < 500 and code not in {408, 429}:
+    if isinstance(code, int) and 400 <= code < 500 and code not in statuses.REFUSED | statuses.UNANSWERED:
         return code
     return 400 if "invalid" in f"{code} {kind}".lower() else 500
 

@@ -6,20 +6,29 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from gateway.errors import Conflict, Forbidden, GatewayError, OutcomeUnknown, TooManyRequests, Unauthenticated
+from gateway.errors import (
+    Conflict,
+    Forbidden,
+    GatewayError,
+    OutcomeUnknown,
+    QuotaSpent,
+    TooManyRequests,
+    Unauthenticated,
+)
 from gateway.generation.plan import Plan
 from gateway.store.ledger import Admission, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a request says of the cache (`Cache-Control`): may it be answered from it, and may it be kept there?
+    """What a request says of the cache (`Cache-Control`): whether it may be answered from it, and be kept there.
 
-    `max_age_s` is the oldest picture it takes, in seconds.
+    `anew` insists on buying even where an earlier outcome is unknown. `max_age_s` is the oldest picture it takes.
     """
 
     reads: bool = True
     stores: bool = True
+    anew: bool = False
     max_age_s: int | None = None
 
 
@@ -59,7 +68,7 @@ def admission(wish: Wish, generation_id: str, *, ttl_s: int, missing: str) -> Ad
         user=wish.user,
         shared=policy.reads and policy.stores and is_cached,
         stores=policy.stores and is_cached,
-        anew=not policy.reads,
+        anew=policy.anew,
         retry=wish.is_retry,
         max_age_s=policy.max_age_s,
         idempotency=wish.idempotency,
@@ -130,8 +139,8 @@ def _denied(verdict: Verdict, wish: Wish) -> GatewayError:
             )
         case "images_per_day":
             return _spent(
-                f"{whose[0].upper()}{whose[1:]} may make {verdict.allowed} images per day, of which {verdict.remaining} "
-                f"are left, and this request is for {wish.plan.n}. The day ends at midnight UTC."
+                f"{whose[0].upper()}{whose[1:]} may make {verdict.allowed} images per day, of which "
+                f"{verdict.remaining} are left, and this request is for {wish.plan.n}. The day ends at midnight UTC."
             )
         case _:
             return _spent(
@@ -141,13 +150,8 @@ def _denied(verdict: Verdict, wish: Wish) -> GatewayError:
             )
 
 
-def _spent(why: str) -> TooManyRequests:
-    return TooManyRequests(
-        f"You exceeded your current quota. {why}",
-        type="insufficient_quota",
-        code="insufficient_quota",
-        should_retry=False,
-    )
+def _spent(why: str) -> QuotaSpent:
+    return QuotaSpent(f"You exceeded your current quota. {why}")
 
 
 def dollars(micro: int) -> str:

@@ -39,15 +39,13 @@ class Archive:
     async def keep(self, pictures: list[Picture], usage: Usage | None, life_s: float) -> str:
         """Store one part's pictures for `life_s` seconds; returns the record of them, "" where the store is away."""
         try:
-            names = await together([self._blobs.put(picture.data, life_s) for picture in pictures])
+            await together([self._blobs.put(picture.sha256, picture.data, life_s) for picture in pictures])
         except RedisTrouble:
             return ""
         kept = []
-        for name, picture in zip(names, pictures, strict=True):
-            self._memory.put(name, picture.data)
-            kept.append(
-                _Kept(name, picture.format, picture.width, picture.height, picture.has_alpha, picture.revised_prompt)
-            )
+        for p in pictures:
+            self._memory.put(p.sha256, p.data)
+            kept.append(_Kept(p.sha256, p.format, p.width, p.height, p.has_alpha, p.revised_prompt))
         return msgspec.json.encode(_Part(kept, usage)).decode()
 
     async def load(self, records: str) -> tuple[list[Picture], Usage | None]:

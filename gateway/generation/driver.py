@@ -1,11 +1,10 @@
 """Runs a dialect against upstream: network, clock, retries and deadlines, which dialects know nothing of."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import httpx
 import msgspec
 
 from gateway.catalog import Model
@@ -28,15 +27,15 @@ class Gate(Protocol):
     """Writes each step of a purchase down; raises, before the step, where it must not be taken."""
 
     async def sending(self) -> None:
-        """A billable call is about to go out."""
+        """Note that a billable call is about to go out."""
         ...
 
     async def refused(self) -> None:
-        """It certainly was not accepted, and is tried again after a pause."""
+        """Note that it certainly was not accepted, and is tried again after a pause."""
         ...
 
     async def accepted(self, task: str) -> None:
-        """It was accepted, as a task that is to be collected."""
+        """Note that it was accepted, as a task that is to be collected."""
         ...
 
 
@@ -184,15 +183,10 @@ class Driver:
     async def _send(self, call: Call, model: Model, timeout_s: float) -> Reply:
         started = self._clock()
         content = None if call.body is None else msgspec.json.encode(call.body)
-        response = await self._upstream.request(
-            call.method, call.origin, call.path, content=content, timeout_s=timeout_s
-        )
-        self._emit(UpstreamAnswered(model.id, response.status_code, call.billable, self._clock() - started))
+        answer = await self._upstream.request(call.method, call.origin, call.path, content=content, timeout_s=timeout_s)
+        self._emit(UpstreamAnswered(model.id, answer.status_code, call.billable, self._clock() - started))
         return Reply(
-            response.status_code,
-            response.content,
-            response.headers.get("content-type", ""),
-            _retry_after(response),
+            answer.status_code, answer.content, answer.headers.get("content-type", ""), _retry_after(answer.headers)
         )
 
     async def _pause(self, purchase: _Purchase, seconds: float, *, at_least: float = 0.0) -> None:
@@ -210,10 +204,10 @@ class Driver:
         return seconds * (1 + self._jitter * (2 * self._random() - 1))
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Read `retry-after` in seconds; the HTTP-date form is not used by these upstreams and counts as absent."""
     try:
-        seconds = float(response.headers.get("retry-after", ""))
+        seconds = float(headers.get("retry-after", ""))
     except ValueError:
         return None
     return min(seconds, 60.0) if seconds > 0 else None

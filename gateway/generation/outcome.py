@@ -21,9 +21,7 @@ class Outcome:
 
 
 _KINDS: dict[str, type[GatewayError]] = {
-    name: kind
-    for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, GatewayError)
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, GatewayError)
 }
 
 

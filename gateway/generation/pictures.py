@@ -1,11 +1,13 @@
 """Image bytes: what they really are, and in another encoding where that was asked for."""
 
 import asyncio
+import hashlib
 import io
 import struct
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from PIL import Image as Pillow
@@ -39,7 +41,7 @@ class NoPicture(UpstreamFailed):
     """Upstream delivered bytes that are no whole picture."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Picture:
     """One picture as it is delivered; everything but the prompt is read from the bytes. Sizes are in pixels."""
 
@@ -49,6 +51,11 @@ class Picture:
     height: int
     has_alpha: bool
     revised_prompt: str | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """The name under which the bytes are kept, in hex."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 class Pictures:

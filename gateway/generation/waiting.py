@@ -56,7 +56,7 @@ class Endings:
 
     async def _watch(self, team: str, generation: str, rung: asyncio.Event) -> Ending:
         while True:
-            with suppress(RedisTrouble):
+            with suppress(*RedisTrouble):
                 ending = await self._ledger.ending(team, generation)
                 if ending.state != "open":
                     return ending

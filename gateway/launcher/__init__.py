@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from gateway.launcher.banner import SANDBOX_WARNING, banner
 from gateway.launcher.children import SANDBOX, WORKER, Sandbox, Worker
@@ -138,7 +138,7 @@ class Launcher:
         sys.stdout.flush()
 
     async def _mint(self) -> str:
-        client = connect(**asdict(self._settings.redis))
+        client = connect(**self._settings.redis.connection())
         try:
             return (await Keys(client).create("default", "make run", _RUN_KEY_S)).secret
         finally:
@@ -175,6 +175,6 @@ class Launcher:
 def _check(urls: dict[str, str], settings: Settings) -> None:
     for key, url in urls.items():
         try:
-            connect(**(asdict(settings.redis) | {"url": url}))
+            connect(**(settings.redis.connection() | {"url": url}))
         except ValueError as error:
             raise SettingsError(f"{key}: {error}") from None

@@ -1,6 +1,5 @@
 """Image bytes in Redis, each once, named by what they are."""
 
-import hashlib
 import math
 import re
 
@@ -18,13 +17,18 @@ class Blobs:
     def __init__(self, redis: Client) -> None:
         self._redis = redis
 
-    async def put(self, data: bytes, life_s: float) -> str:
-        """Keep `data` for at least `life_s` seconds; returns its name. A longer life that it has stays."""
-        name = hashlib.sha256(data).hexdigest()
+    async def put(self, name: str, data: bytes, life_s: float) -> None:
+        """Keep `data`, whose SHA-256 is `name`, for at least `life_s` seconds. A longer life that it has stays."""
         life = math.ceil(life_s)
         if not await self._redis.set(f"blob:{name}", data, ex=life, nx=True):
             await self._redis.expire(f"blob:{name}", life, gt=True)
-        return name
+
+    async def extend(self, name: str, life_s: float) -> bool:
+        """Let the bytes of that name live at least `life_s` seconds from now; False if they are gone."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.expire(f"blob:{name}", math.ceil(life_s), gt=True)
+            pipe.exists(f"blob:{name}")
+            return bool((await pipe.execute())[1])
 
     async def get(self, name: str) -> bytes | None:
         """Fetch the bytes of that name; None if they are gone, or the name never was one."""

@@ -10,14 +10,14 @@ Every decision is one atomic script on one clock, Redis's own; all keys of a tea
 {t}:unknown:<fp>         the generation whose outcome is unknown, for as long as identical requests are held back
 {t}:unresolved           sorted set of generations of unknown outcome that nobody has resolved, by their end (unix ms)
 {t}:idem:<key>:<sha256>  hash {body, gen}: an idempotency key
-{t}:rate:<scope>         when a scope's bucket of requests is full again (unix ms)
+{t}:rate:<scope>         what a scope's bucket of requests held, and when (unix ms)
 {t}:day:<d> {t}:month:<m>  hashes: what a scope has used and reserved: images a day, micro-dollars a month
 {t}:usage:<d>, {t}:usage   counters of a day, and the stream of settlements that they can be proved by
 {t}:verdict:<id>         an admission's verdict, for its repetition after a lost reply
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -180,6 +180,40 @@ class Ending(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
+class Journal(Protocol):
+    """What the making of a generation needs of a ledger: of Redis's, or of the one that stands in for it."""
+
+    rules: Rules
+
+    async def mark(
+        self,
+        team: str,
+        generation: str,
+        epoch: int,
+        part: int,
+        state: PartState,
+        *,
+        task: str = "",
+        unless_abandoned: bool = False,
+    ) -> Literal["ok", "lost", "abandoned"]:
+        """Write a part's state down and renew the lease; with `unless_abandoned` only if somebody else waits."""
+        ...
+
+    async def settle(
+        self, team: str, generation: str, epoch: int, parts: Iterable[PartReport], error: bytes = b""
+    ) -> Settled:
+        """Take in what became of parts; the last one ends the generation. Repeating it changes nothing."""
+        ...
+
+    async def left(self, team: str, generation: str) -> None:
+        """Note that the client of a generation is gone."""
+        ...
+
+    async def answered(self, team: str, generation: str) -> None:
+        """Note that the client of a generation has its pictures, so that no retry needs to claim them."""
+        ...
+
+
 class Ledger:
     """`clock` gives unix seconds in place of Redis's own clock, for tests.
 
@@ -276,6 +310,11 @@ class Ledger:
             kept = [held.get(f"r{part}", "") for part in parts if held.get(f"p{part}") == "delivered"]
             results = f"[{','.join(kept)}]" if all(kept) else None
         return msgspec.convert({"state": held["state"], "results": results, "error": held.get("error")}, Ending)
+
+    async def replay(self, team: str, admission: Admission, at_ms: int, parts: Sequence[PartReport]) -> None:
+        """Book, once, a generation that was made without Redis at that time (unix ms)."""
+        facts = (msgspec.json.encode(admission), at_ms, msgspec.json.encode(parts))
+        await self._run("replay", team, *facts, self._config, durable=True)
 
     async def resolve(self, team: str, generation: str, charged: int | None, by: str, note: str) -> Resolved:
         """Settle an unknown outcome: upstream charged so many micro-dollars, or None for what was estimated."""

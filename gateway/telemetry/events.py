@@ -1,19 +1,18 @@
 """What happens, as typed events; logs and metrics listen, nothing else needs to know them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from gateway.errors import GatewayError
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """Something that happened."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFinished(Event):
+class RequestFinished(Event, frozen=True):
     """A request was answered, or its client left before."""
 
     request_id: str
@@ -25,8 +24,7 @@ class RequestFinished(Event):
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationFinished(Event):
+class GenerationFinished(Event, frozen=True):
     """A generation ended; `outcome` is "delivered" or an error code."""
 
     generation_id: str
@@ -40,8 +38,7 @@ class GenerationFinished(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class PartFailed(Event):
+class PartFailed(Event, frozen=True):
     """One upstream call of a generation brought nothing; `outcome` is an error code, `error` a fault of our own."""
 
     model: str
@@ -49,16 +46,14 @@ class PartFailed(Event):
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SurplusDropped(Event):
+class SurplusDropped(Event, frozen=True):
     """Upstream delivered, and most likely charged, `images` more than were asked for."""
 
     model: str
     images: int
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted(Event):
+class Admitted(Event, frozen=True):
     """A request was decided about; `verdict` is the ledger's word, `limit` the one that denied it."""
 
     team: str
@@ -67,15 +62,13 @@ class Admitted(Event):
     limit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BookingDelayed(Event):
+class BookingDelayed(Event, frozen=True):
     """The store did not take what became of a generation; it is told again until it does."""
 
     generation_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationTaken(Event):
+class GenerationTaken(Event, frozen=True):
     """A generation whose worker is gone is collected by this one."""
 
     generation_id: str
@@ -84,8 +77,7 @@ class GenerationTaken(Event):
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationExpired(Event):
+class GenerationExpired(Event, frozen=True):
     """A generation whose worker is gone has ended: `void` where nothing was sent, `unknown` where something was."""
 
     generation_id: str
@@ -94,23 +86,33 @@ class GenerationExpired(Event):
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseLost(Event):
+class ServedWithoutStore(Event, frozen=True):
+    """A request was served while Redis is away: without quotas, to be booked later."""
+
+    team: str
+    model: str
+
+
+class CachingChanged(Event, frozen=True):
+    """Caching has stopped, because the shared Redis is nearly full, or goes on again."""
+
+    caches: bool
+
+
+class LeaseLost(Event, frozen=True):
     """A generation that is made here was taken over by another worker, or has expired."""
 
     generation_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class StoreTroubled(Event):
+class StoreTroubled(Event, frozen=True):
     """A chore on the store failed and is tried again; `chore` is from a closed set."""
 
     chore: str
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamAnswered(Event):
+class UpstreamAnswered(Event, frozen=True):
     """Upstream answered a call, whatever the status."""
 
     model: str
@@ -119,8 +121,7 @@ class UpstreamAnswered(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamUnanswered(Event):
+class UpstreamUnanswered(Event, frozen=True):
     """A billable call brought no answer; `verdict` says whether it may have been accepted."""
 
     model: str
@@ -128,32 +129,28 @@ class UpstreamUnanswered(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRetried(Event):
+class UpstreamRetried(Event, frozen=True):
     """A billable call that upstream had not accepted is made again."""
 
     model: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PollFailed(Event):
+class PollFailed(Event, frozen=True):
     """A poll brought no answer and is repeated."""
 
     model: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadRetried(Event):
+class DownloadRetried(Event, frozen=True):
     """A picture could not be fetched yet; `status` where the reason is "status"."""
 
     reason: str
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadFinished(Event):
+class DownloadFinished(Event, frozen=True):
     """A picture was fetched ("ok"), or given up for the reason named; `status` where that is "status"."""
 
     reason: str
@@ -161,8 +158,7 @@ class DownloadFinished(Event):
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PictureLost(Event):
+class PictureLost(Event, frozen=True):
     """A picture that upstream had made could not be delivered; `error` is a fault of our own."""
 
     outcome: str

@@ -4,7 +4,6 @@ import logging
 import sys
 import traceback
 from contextlib import suppress
-from dataclasses import fields
 from typing import Any
 
 import msgspec
@@ -117,7 +116,7 @@ class LogListener:
                 self._log.error("download.failed", reason=event.reason, status=event.status, ms=_ms(event.seconds))
         elif type(event) in _EVENTS:
             level, name = _EVENTS[type(event)]
-            facts = {field.name: getattr(event, field.name) for field in fields(event)}  # a copy has no traceback
+            facts = msgspec.structs.asdict(event)
             error = facts.pop("error", None)
             self._log.log(logging.ERROR if error else level, name, **facts, exc_info=error)
 

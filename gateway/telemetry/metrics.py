@@ -1,6 +1,7 @@
 """Every metric on one screen. Labels come from closed sets only: routes, configured models, known outcomes."""
 
 from collections.abc import Callable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -29,59 +30,44 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._requests = Counter("gateway_requests_total", "Requests answered.", ["route", "status"], registry=registry)
-        self._request_seconds = Histogram(
-            "gateway_request_seconds", "Time to answer a request.", ["route"], buckets=_SECONDS, registry=registry
-        )
-        self._generations = Counter(
-            "gateway_generations_total",
-            "Generations ended, by outcome.",
-            ["model", "outcome"],
-            registry=registry,
-        )
-        self._images = Counter("gateway_images_total", "Images delivered.", ["model"], registry=registry)
-        self._cost = Counter("gateway_cost_usd_total", "Cost of the images delivered.", ["model"], registry=registry)
-        self._upstream = Counter(
-            "gateway_upstream_replies_total", "Replies of upstream, by status.", ["model", "status"], registry=registry
-        )
-        self._upstream_seconds = Histogram(
-            "gateway_upstream_seconds", "Time of billable calls.", ["model"], buckets=_SECONDS, registry=registry
-        )
-        self._unanswered = Counter(
+
+        # `labels` converts, locks and looks up; with closed sets of labels a cache does the same in one step.
+        def counter(name: str, what: str, *labels: str) -> Callable[..., Counter]:
+            return cache(Counter(name, what, labels, registry=registry).labels)
+
+        def seconds(name: str, what: str, *labels: str) -> Callable[..., Histogram]:
+            return cache(Histogram(name, what, labels, buckets=_SECONDS, registry=registry).labels)
+
+        self._requests = counter("gateway_requests_total", "Requests answered.", "route", "status")
+        self._request_seconds = seconds("gateway_request_seconds", "Time to answer a request.", "route")
+        self._generations = counter("gateway_generations_total", "Generations ended, by outcome.", "model", "outcome")
+        self._images = counter("gateway_images_total", "Images delivered.", "model")
+        self._cost = counter("gateway_cost_usd_total", "Cost of the images delivered.", "model")
+        self._upstream = counter("gateway_upstream_replies_total", "Replies of upstream, by status.", "model", "status")
+        self._upstream_seconds = seconds("gateway_upstream_seconds", "Time of billable calls.", "model")
+        self._unanswered = counter(
             "gateway_upstream_unanswered_total",
             "Billable calls without an answer; verdict unanswered may have been charged.",
-            ["model", "verdict", "reason"],
-            registry=registry,
+            "model",
+            "verdict",
+            "reason",
         )
-        self._retries = Counter(
-            "gateway_upstream_retries_total",
-            "Billable calls made again, not having been accepted.",
-            ["model"],
-            registry=registry,
+        self._retries = counter(
+            "gateway_upstream_retries_total", "Billable calls made again, not having been accepted.", "model"
         )
-        self._poll_failures = Counter(
-            "gateway_poll_failures_total", "Polls repeated for want of an answer.", ["model"], registry=registry
+        self._poll_failures = counter("gateway_poll_failures_total", "Polls repeated for want of an answer.", "model")
+        self._downloads = counter("gateway_downloads_total", "Pictures fetched (ok) or given up, by reason.", "reason")
+        self._lost = counter(
+            "gateway_pictures_lost_total", "Pictures that upstream made, but that could not be delivered.", "outcome"
         )
-        self._downloads = Counter(
-            "gateway_downloads_total", "Pictures fetched (ok) or given up, by reason.", ["reason"], registry=registry
-        )
-        self._lost = Counter(
-            "gateway_pictures_lost_total",
-            "Pictures that upstream made, but that could not be delivered.",
-            ["outcome"],
-            registry=registry,
-        )
-        self._surplus = Counter(
-            "gateway_surplus_images_total", "Images made beyond what was asked for.", ["model"], registry=registry
-        )
-        self._rejections = Counter(
+        self._surplus = counter("gateway_surplus_images_total", "Images made beyond what was asked for.", "model")
+        self._rejections = counter(
             "gateway_upstream_key_rejections_total",
             "Upstream calls that failed because upstream refuses our own key or account: alert on any.",
-            ["code"],
-            registry=registry,
+            "code",
         )
         for code in _REJECTIONS:
-            self._rejections.labels(code)  # an increase from nothing would go unseen
+            self._rejections(code)  # an increase from nothing would go unseen
         Gauge("gateway_build_info", "1, labelled with the version.", ["version"], registry=registry).labels(
             __version__
         ).set(1)
@@ -89,13 +75,13 @@ class Metrics:
             RequestFinished: self._on_request,
             GenerationFinished: self._on_generation,
             PartFailed: self._on_failed_part,
-            PictureLost: lambda e: self._lost.labels(e.outcome).inc(),
-            SurplusDropped: lambda e: self._surplus.labels(e.model).inc(e.images),
+            PictureLost: lambda e: self._lost(e.outcome).inc(),
+            SurplusDropped: lambda e: self._surplus(e.model).inc(e.images),
             UpstreamAnswered: self._on_answer,
-            UpstreamUnanswered: lambda e: self._unanswered.labels(e.model, e.verdict, e.reason).inc(),
-            UpstreamRetried: lambda e: self._retries.labels(e.model).inc(),
+            UpstreamUnanswered: lambda e: self._unanswered(e.model, e.verdict, e.reason).inc(),
+            UpstreamRetried: lambda e: self._retries(e.model).inc(),
             PollFailed: self._on_poll_failure,
-            DownloadFinished: lambda e: self._downloads.labels(e.reason).inc(),
+            DownloadFinished: lambda e: self._downloads(e.reason).inc(),
         }
 
     def __call__(self, event: Event) -> None:
@@ -109,24 +95,24 @@ class Metrics:
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
     def _on_request(self, event: RequestFinished) -> None:
-        self._requests.labels(event.route, str(event.status)).inc()
-        self._request_seconds.labels(event.route).observe(event.seconds)
+        self._requests(event.route, str(event.status)).inc()
+        self._request_seconds(event.route).observe(event.seconds)
 
     def _on_generation(self, event: GenerationFinished) -> None:
-        self._generations.labels(event.model, event.outcome).inc()
-        self._images.labels(event.model).inc(event.delivered)
-        self._cost.labels(event.model).inc((event.cost_micro_usd or 0) / 1_000_000)
+        self._generations(event.model, event.outcome).inc()
+        self._images(event.model).inc(event.delivered)
+        self._cost(event.model).inc((event.cost_micro_usd or 0) / 1_000_000)
 
     def _on_failed_part(self, event: PartFailed) -> None:
         if event.outcome in _REJECTIONS:
-            self._rejections.labels(event.outcome).inc()
+            self._rejections(event.outcome).inc()
 
     def _on_answer(self, event: UpstreamAnswered) -> None:
-        self._upstream.labels(event.model, str(event.status)).inc()
+        self._upstream(event.model, str(event.status)).inc()
         if event.billable:
-            self._upstream_seconds.labels(event.model).observe(event.seconds)
+            self._upstream_seconds(event.model).observe(event.seconds)
 
     def _on_poll_failure(self, event: PollFailed) -> None:
-        self._poll_failures.labels(event.model).inc()
+        self._poll_failures(event.model).inc()
         if event.reason in {"http_401", "http_403"}:
-            self._rejections.labels("upstream_auth").inc()
+            self._rejections("upstream_auth").inc()

@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import httpx
 
@@ -14,8 +14,14 @@ from gateway.upstream.failures import CallFailed, Reason, Verdict
 Origin = Literal["api", "tasks"]
 
 _ERROR_STATUS = 400
-# Of no meaning once the body has been read and decoded.
-_FRAMING_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
+class Answer(NamedTuple):
+    """What came back: the status, the headers as they were sent, and the whole body, decoded."""
+
+    status_code: int
+    headers: httpx.Headers
+    content: bytes
 
 
 class Upstream:
@@ -41,23 +47,24 @@ class Upstream:
             raise ValueError("the Aihubmix key holds a line break or a character that is not ASCII")
         self._transport = transport
         self._origins = {"api": base_url.rstrip("/"), "tasks": tasks_url.rstrip("/")}
-        self._headers = [
-            ("Accept", "application/json"),
-            ("Accept-Encoding", "identity"),  # base64 hardly shrinks, and inflating it would hold the loop
-            ("Authorization", f"Bearer {api_key}"),
-            ("User-Agent", f"aihubmix-image-gateway/{__version__}"),
-        ]
-        self._headers_with_body = [*self._headers, ("Content-Type", "application/json")]
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",  # base64 hardly shrinks, and inflating it would hold the loop
+            "Authorization": f"Bearer {api_key}",
+            "User-Agent": f"aihubmix-image-gateway/{__version__}",
+        }
+        self._headers = httpx.Headers(headers)
+        self._headers_with_body = httpx.Headers({**headers, "Content-Type": "application/json"})
         self._connect_timeout_s = connect_timeout_s
         self._pool_timeout_s = pool_timeout_s
         self._max_reply_bytes = max_reply_bytes
 
     async def request(
         self, method: str, origin: Origin, path: str, *, content: bytes | None, timeout_s: float
-    ) -> httpx.Response:
+    ) -> Answer:
         """Make one call; `timeout_s` bounds all of it, in seconds of wall-clock time.
 
-        Any status is a response, with its body read and decoded; where the body of an error breaks off, it is
+        Any status is an answer, with its body read and decoded; where the body of an error breaks off, it is
         empty: the status is the answer. Raises `CallFailed` where there is no usable answer. When `timeout_s`
         has run out, the call counts as unanswered, even if it was still connecting.
         """
@@ -93,19 +100,18 @@ class Upstream:
             method,
             _url(self._origins[origin] + path),
             headers=self._headers if content is None else self._headers_with_body,
-            content=content,
+            stream=httpx.ByteStream(content or b""),  # as `content`, httpx would work out headers for it
             extensions={"timeout": timeouts},
         )
 
-    async def _read(self, response: httpx.Response) -> httpx.Response:
+    async def _read(self, response: httpx.Response) -> Answer:
         try:
             body = await read_capped(response, self._max_reply_bytes)
         except (TooLarge, httpx.HTTPError) as exc:
             if response.status_code < _ERROR_STATUS:
                 raise CallFailed(Verdict.UNANSWERED, _body_reason(exc)) from exc
             body = b""
-        headers = [(k, v) for k, v in response.headers.multi_items() if k.lower() not in _FRAMING_HEADERS]
-        return httpx.Response(response.status_code, headers=headers, content=body)
+        return Answer(response.status_code, response.headers, body)
 
 
 @functools.lru_cache(maxsize=256)

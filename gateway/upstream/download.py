@@ -15,11 +15,14 @@ DownloadReason = (
     | Literal["bad_url", "userinfo", "not_https", "host_refused", "address_refused", "redirects", "status"]
 )
 
-_HEADERS = [
-    ("Accept", "*/*"),  # anything narrower invites a CDN to convert the picture
-    ("Accept-Encoding", "identity"),
-    ("User-Agent", f"aihubmix-image-gateway/{__version__}"),
-]
+_HEADERS = httpx.Headers(
+    {
+        "Accept": "*/*",  # anything narrower invites a CDN to convert the picture
+        "Accept-Encoding": "identity",
+        "User-Agent": f"aihubmix-image-gateway/{__version__}",
+    }
+)
+_NO_BODY = httpx.ByteStream(b"")
 _MAX_REDIRECTS = 5
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _OK = 200
@@ -90,7 +93,8 @@ class Downloader:
 
     async def _follow(self, url: httpx.URL) -> bytes:
         for _ in range(1 + _MAX_REDIRECTS):
-            response = await self._route(url).handle_async_request(self._build(url))
+            request = httpx.Request("GET", url, headers=_HEADERS, stream=_NO_BODY)
+            response = await self._route(url).handle_async_request(request)
             try:
                 if not response.has_redirect_location:
                     return await self._read(response)
@@ -115,10 +119,6 @@ class Downloader:
     def _allows(self, host: str) -> bool:
         allowed_hosts = self._allowed_hosts
         return allowed_hosts is None or any(host == h or host.endswith(f".{h}") for h in allowed_hosts if h)
-
-    def _build(self, url: httpx.URL) -> httpx.Request:
-        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._timeout_s)
-        return httpx.Request("GET", url, headers=_HEADERS, extensions={"timeout": timeouts})
 
     async def _read(self, response: httpx.Response) -> bytes:
         status = response.status_code

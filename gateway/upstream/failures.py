@@ -7,6 +7,8 @@ from typing import Literal
 
 import httpx
 
+from gateway import statuses
+
 Reason = Literal[
     "connect", "connect_refused", "dns", "tls", "connect_timeout", "pool_timeout",
     "timeout", "reset", "protocol", "half_body", "too_large", "unexpected",
@@ -47,11 +49,6 @@ _CONNECT_CAUSES: tuple[tuple[type[Exception], Reason], ...] = (
     (ConnectionRefusedError, "connect_refused"),
 )
 
-_REFUSED = frozenset({429, 503})
-# Said by an intermediary that gave up on what lies behind it (52x: Cloudflare), where the work may go on; 408
-# is how some say that they gave up themselves.
-_UNANSWERED = frozenset({408, 502, 504, *range(520, 528)})
-
 
 def of_exception(exc: BaseException) -> tuple[Verdict, Reason]:
     """Judge a call that raised `exc`; anything unknown is unanswered."""
@@ -63,9 +60,9 @@ def of_exception(exc: BaseException) -> tuple[Verdict, Reason]:
 
 def of_status(status: int) -> Verdict | None:
     """Judge the HTTP status of a billable call; None where it is an answer, as 500 is too."""
-    if status in _REFUSED:
+    if status in statuses.REFUSED:
         return Verdict.REFUSED
-    return Verdict.UNANSWERED if status in _UNANSWERED else None
+    return Verdict.UNANSWERED if status in statuses.UNANSWERED else None
 
 
 def caused_by(exc: BaseException, kind: type[BaseException]) -> bool:

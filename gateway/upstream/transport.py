@@ -1,12 +1,10 @@
 """An httpx transport on aiohttp: many calls in flight at little cost, failures named for what they prove."""
 
 import asyncio
-import contextlib
-import functools
 import io
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -45,19 +43,15 @@ _FAILURES: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
 )
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except tuple(raised for raised, _ in _FAILURES) as exc:
-        meaning = next(meaning for raised, meaning in _FAILURES if isinstance(exc, raised))
-        # Only the type's name: aiohttp's own messages hold URLs, and those may be signed.
-        raise meaning(type(exc).__name__) from exc
+class _translated:  # noqa: N801  a context manager, on a path where contextlib's generators are felt
+    def __enter__(self) -> None:
+        pass
 
-
-@functools.lru_cache(maxsize=256)
-def _exactly(url: str) -> yarl.URL:
-    return yarl.URL(url, encoded=True)  # a signed URL must arrive byte for byte
+    def __exit__(self, _kind: type[BaseException] | None, exc: BaseException | None, _traceback: object) -> None:
+        for raised, meaning in _FAILURES if exc else ():
+            if isinstance(exc, raised):
+                # Only the type's name: aiohttp's own messages hold URLs, and those may be signed.
+                raise meaning(type(exc).__name__) from exc
 
 
 async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -85,6 +79,11 @@ class _TimedBody(aiohttp.BytesIOPayload):
             chunk = self._value.read(_WRITE_BYTES)
             if chunk:  # a large body must not hold the loop; a small one must not outlive a quick reply
                 await asyncio.sleep(0)
+
+
+def _payload(body: bytes, write_timeout_s: float | None) -> _TimedBody | bytes | None:
+    """Take a body as it is where it fits into one write, which cannot stall."""
+    return (body if len(body) <= _WRITE_BYTES else _TimedBody(body, write_timeout_s)) or None
 
 
 class _ResponseBody(httpx.AsyncByteStream):
@@ -180,9 +179,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         with _translated():
             return await self._open_session().request(
                 request.method,
-                _exactly(str(request.url)),
+                yarl.URL(str(request.url), encoded=True),  # a signed URL must arrive byte for byte
                 headers=headers,
-                data=_TimedBody(body, timeouts.get("write")) if body else None,
+                data=_payload(body, timeouts.get("write")),
                 timeout=aiohttp.ClientTimeout(
                     total=None, connect=timeouts.get("connect"), sock_read=timeouts.get("read")
                 ),

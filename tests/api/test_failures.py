@@ -3,6 +3,7 @@
 Read a row of the tables as: when this happens upstream, to these models, the client is told that.
 """
 
+import itertools
 import re
 from collections import Counter
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from tests.support.haste import all_at_once, hasty_gateway
 from tests.support.misbehaving import closed_port
 
 ATTEMPTS = 2
+_numbers = itertools.count()
 
 ALL = frozenset(model.id for model in MODELS)
 TASKS = frozenset({"flux-kontext-max", "flux-kontext-pro"})
@@ -226,8 +228,8 @@ def retries_for(told):
 
 
 def wished(told, drill=None):
-    """Turn what is expected by model into what is expected by model and prompt."""
-    prompt = f"[[sandbox:{drill}]] a fox" if drill else "a fox"
+    """Turn what is expected by model into what is expected by model and prompt, one that nobody has used before."""
+    prompt = f"[[sandbox:{drill}]] a fox" if drill else f"fox number {next(_numbers)}"
     return {(model, prompt): one for model, one in told.items()}
 
 

@@ -31,7 +31,7 @@ def test_every_model_draws(gateway, key, sandbox, model, n):
         for form in ("b64_json", "url"):
             sandbox.reset()
             made = client.images.generate(
-                model=model.id, prompt="a red fox", n=n, response_format=form, extra_body=extra(model)
+                model=model.id, prompt=f"a red fox, as {form}", n=n, response_format=form, extra_body=extra(model)
             )
             images = [
                 base64.b64decode(item.b64_json) if form == "b64_json" else http.get(item.url).content
@@ -301,7 +301,7 @@ def test_every_size(gateway, key, sandbox, model):
     with gateway.http(key) as http:
         for size in SIZES:
             sandbox.reset()
-            body = {"model": model.id, "prompt": "a fox", "size": size} | extra(model)
+            body = {"model": model.id, "prompt": f"a fox of {size}", "size": size} | extra(model)
             answer = http.post("/v1/images/generations", json=body)
             if answer.status_code == 400:
                 assert envelope(answer) == (400, "invalid_request_error", "invalid_value", "size")

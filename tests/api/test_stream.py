@@ -132,13 +132,14 @@ def test_a_client_that_left_is_not_waited_for(gateway, key, sandbox):
 
 
 def test_another_key_cannot_claim(gateway, key, sandbox):
-    """What one key's client left is nobody else's."""
+    """What is not to be shared, and one key's client left, is nobody else's."""
     sandbox.drill("V3", "slow=0.5")
+    headers = {"cache-control": "no-store"}
     body = {"model": "V3", "prompt": "a fox"}
     with gateway.http(key) as http, pytest.raises(httpx.ReadTimeout):
-        http.post("/v1/images/generations", json=body, timeout=0.2)
+        http.post("/v1/images/generations", json=body, headers=headers, timeout=0.2)
     with gateway.http(gateway.key()) as http:
-        http.post("/v1/images/generations", json=body, headers={"x-stainless-retry-count": "1"})
+        http.post("/v1/images/generations", json=body, headers=headers | {"x-stainless-retry-count": "1"})
 
     assert 2 == sandbox.stats().paid_calls
 

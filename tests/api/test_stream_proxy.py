@@ -39,7 +39,7 @@ def test_signs_of_life_are_what_keeps_the_proxy_waiting(sandbox, valkey_url, rev
         RunningGateway(settings_for(sandbox, valkey_url, server__stream_keepalive_s=0.5)) as lively,
         reverse_proxy(lively.url, "proxy_read_timeout 2s;") as base,
     ):
-        received = events(base, lively.key(), "a fox [[sandbox:slow=4]]")
+        received = events(base, lively.key(), "a lively fox [[sandbox:slow=4]]")
     with (
         RunningGateway(settings_for(sandbox, valkey_url, server__stream_keepalive_s=NEVER_S)) as silent,
         reverse_proxy(silent.url, "proxy_read_timeout 2s;") as base,

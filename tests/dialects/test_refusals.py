@@ -17,6 +17,8 @@ from gateway.errors import (
     Unavailable,
     UpstreamFailed,
 )
+from gateway.upstream import failures
+from gateway.upstream.failures import Verdict
 from tests.support.golden import CATALOG
 
 GPT = CATALOG.resolve("gpt-image-1")
@@ -144,6 +146,14 @@ def test_by_status(status, kind, code, body):
     told = refuse(status, body)
 
     assert (type(told), told.code) == (kind, code)
+
+
+@pytest.mark.parametrize("status", [*range(300, 600)])
+def test_words_follow_the_table_of_failures(status):
+    """What the client is told of a bare status never contradicts what the gateway does about it."""
+    told = {OutcomeUnknown: Verdict.UNANSWERED, Unavailable: Verdict.REFUSED}
+
+    assert told.get(type(refuse(status))) is failures.of_status(status)
 
 
 @pytest.mark.parametrize("status", [408, 502, 504, 524])

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from gateway.app import create_app
+from gateway.http_protocol import HttpProtocol
 from gateway.settings import load_settings
 from gateway.store.keys import Keys
 from tests.support.valkey import gateway_client
@@ -51,8 +52,9 @@ class _Server(uvicorn.Server):
 class RunningGateway:
     """Serves an app in a thread: `with RunningGateway(settings) as gateway: ...`, from sync and async code."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, protocol=HttpProtocol):
         self.settings = settings
+        self._protocol = protocol
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._ready = concurrent.futures.Future()
@@ -61,7 +63,8 @@ class RunningGateway:
     def _serve(self):
         try:
             app = create_app(self.settings)
-            self._server = _Server(uvicorn.Config(app, loop="uvloop", log_config=None, access_log=False), self._ready)
+            config = uvicorn.Config(app, loop="uvloop", http=self._protocol, log_config=None, access_log=False)
+            self._server = _Server(config, self._ready)
             self._server.run(sockets=[self._socket])
         except BaseException as error:  # noqa: BLE001  it belongs to the waiting test
             self._ready.set_exception(error)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.errors import (
+    Conflict,
     DeadlineExceeded,
     Forbidden,
     GatewayError,
@@ -11,6 +12,8 @@ from gateway.errors import (
     Moderated,
     NotFound,
     OutcomeUnknown,
+    QuotaSpent,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     UpstreamFailed,
@@ -68,16 +71,25 @@ FAILURES: tuple[Failure, ...] = (
     _unknown_key(None, "No key was sent."),
     _unknown_key("invalid_api_key", "The key is unknown, revoked or expired."),
     _of(Forbidden)("model_not_allowed", "The key is restricted to other models."),
+    _of(Forbidden)("model_not_priced", "The key has a budget, and the model has no price that could count against it."),
+    _of(Forbidden)("model_switched_off", "The operator has switched the model off."),
     _not_found("model_not_found", "No such model, an unsupported one, or one that upstream no longer has."),
     _not_found("not_found", "No such path, or an image whose URL has expired."),
     _framework(405, "method_not_allowed", "The path exists, but not for this method."),
+    _framework(408, "request_timeout", "The request's headers did not arrive within a minute."),
+    _of(Conflict)("idempotency_key_reused", "The `Idempotency-Key` was used before, with another body."),
+    _of(Conflict)("idempotency_result_gone", "What this `Idempotency-Key` bought is no longer kept."),
     _framework(413, "request_too_large", "The body is larger than `server.max_body_bytes`."),
     _framework(415, "unsupported_media_type", "The body is announced as something other than JSON."),
+    _framework(431, "headers_too_large", "The request's line and headers are larger than 64 KiB."),
+    _of(TooManyRequests)("rate_limit_exceeded", "Too many requests in a minute, or generations at the same time."),
+    _of(QuotaSpent)("insufficient_quota", "The images of the day, or the budget of the month, are used up."),
     Failure(500, "server_error", "internal_error", None, "A fault of the gateway; it is logged under the request id."),
     _upstream("upstream_error", "Upstream answered, and the answer holds no image."),
     _upstream("upstream_auth", "Upstream refuses the gateway's own key; yours is not to blame."),
     _upstream("upstream_quota", "The gateway's own account upstream has no credit left."),
     _upstream("download_failed", "The image was made, but could not be fetched. It was probably charged."),
+    _upstream("result_lost", "The image was made for an identical request, but could not be kept for this one."),
     _of(OutcomeUnknown)(
         "outcome_unknown",
         "A paid call went out and its answer was lost. It may have been charged and is not re-sent.",
@@ -86,6 +98,7 @@ FAILURES: tuple[Failure, ...] = (
     _unavailable("model_unavailable", "The model keeps failing upstream and is left alone for a moment."),
     _unavailable("server_overloaded", "This worker has too many calls in flight and in its queue."),
     _unavailable("redis_unavailable", "The gateway's store does not answer; nothing was bought."),
+    _unavailable("lease_lost", "This worker was too slow to buy safely; nothing was bought."),
     _unavailable("draining", "This worker is shutting down; nothing was bought."),
     _of(DeadlineExceeded)(
         "timeout", "The image is still being made, but the request has waited as long as it may. Send it again."

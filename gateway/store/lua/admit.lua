@@ -39,11 +39,16 @@ if ttl_s <= 0 then
 end
 
 local scopes = {{key_scope, limits_of(prefix .. key_scope)}, {'team', limits_of(prefix .. 'team')}}
-local allowances = {}
+local buckets = {}
+local images_left
 
+-- A verdict tells what the narrower of both scopes leaves once it has taken its share.
 local function verdict(v)
-  v.requests = allowances.requests
-  v.images = allowances.images
+  v.models = key.models
+  for _, bucket in ipairs(buckets) do
+    v.requests = narrower(v.requests, requests_left(bucket))
+  end
+  v.images = images_left
   return v
 end
 
@@ -54,32 +59,31 @@ local function denied(limit, scope, v)
   return cjson.encode(verdict(v))
 end
 
--- Request rate: nothing is taken before both allow it.
-local refilled = {}
+-- Request rate: nothing is taken before both allow it, and who is denied by both waits for both.
+local spent
 for _, scoped in ipairs(scopes) do
   local scope, limits = scoped[1], scoped[2]
-  local images_left_in_ms = DAY_MS - now % DAY_MS
   if limits.images_per_day then
     local left = math.max(limits.images_per_day - used('day:' .. day, scope), 0)
-    allowances.images = narrower(
-      allowances.images, {limit = limits.images_per_day, remaining = left, reset_ms = images_left_in_ms})
+    images_left = narrower(
+      images_left, {limit = limits.images_per_day, remaining = left, reset_ms = DAY_MS - now % DAY_MS})
   end
   if limits.requests_per_minute then
-    local allowance, full_at, wait_ms = rate(scope, limits.requests_per_minute)
-    allowances.requests = narrower(allowances.requests, allowance)
-    if not full_at then
-      allowances.requests = allowance
-      return denied('requests_per_minute', scope, {allowed = limits.requests_per_minute, retry_ms = wait_ms})
+    local bucket = bucket_of(scope, limits.requests_per_minute)
+    buckets[#buckets + 1] = bucket
+    if bucket.wait_ms > (spent and spent.wait_ms or 0) then
+      spent = bucket
     end
-    refilled[scope] = full_at
   end
+end
+if spent then
+  return denied('requests_per_minute', spent.scope, {allowed = spent.per_minute, retry_ms = spent.wait_ms})
 end
 
 -- What every verdict but a denial does, once.
 local function admitted(v, ...)
-  for scope, full_at in pairs(refilled) do
-    redis.call('SET', prefix .. 'rate:' .. scope, string.format('%.3f', full_at),
-      'PX', math.max(1, math.ceil(full_at - now)))
+  for _, bucket in ipairs(buckets) do
+    fill(bucket)
   end
   for _, what in ipairs({'requests', ...}) do
     count(day, a.key, a.model, what, 1)
@@ -266,7 +270,7 @@ else
   redis.call('ZADD', claims, now, a.id)
   redis.call('EXPIRE', claims, 86400)
 end
-if allowances.images then
-  allowances.images.remaining = math.max(allowances.images.remaining - a.n, 0)
+if images_left then
+  images_left.remaining = math.max(images_left.remaining - a.n, 0)
 end
 return admitted({kind = 'lead', generation = a.id, epoch = 1, shared = a.shared and true or false, ttl_s = ttl_s})

@@ -1,0 +1,63 @@
+"""What a request says about replays: `Cache-Control` and `Idempotency-Key`."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.errors import InvalidRequest
+from gateway.generation.admission import Policy
+
+_LONGEST_KEY = 255
+
+
+def policy_of(headers: Mapping[str, str]) -> Policy:
+    """Read the request's `Cache-Control` (RFC 9111, 5.2.1); directives without a meaning here are ignored.
+
+    Raises:
+        InvalidRequest: `max-age` is no number of seconds.
+
+    """
+    text = headers.get("cache-control")
+    if not text:
+        return Policy()
+    directives = {}
+    for directive in text.lower().split(","):
+        name, _, value = directive.strip().partition("=")
+        directives[name] = value.strip('"')
+    max_age = directives.get("max-age")
+    if max_age is not None and not (max_age.isascii() and max_age.isdecimal()):
+        raise InvalidRequest(
+            f"Invalid 'Cache-Control': max-age is a whole number of seconds, but got '{max_age[:40]}'.",
+            param="Cache-Control",
+        )
+    is_bypassed = "no-cache" in directives or "no-store" in directives
+    return Policy(
+        reads=not is_bypassed,
+        stores="no-store" not in directives,
+        anew="no-cache" in directives,
+        max_age_s=None if max_age is None else min(int(max_age[:12]), 10**9),
+    )
+
+
+def idempotency_of(headers: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Hash the request's `Idempotency-Key` and, where there is one, its body; a body's order of keys is no matter.
+
+    Raises:
+        InvalidRequest: the key is empty or too long.
+
+    """
+    key = headers.get("idempotency-key")
+    if key is None:
+        return "", ""
+    if not 1 <= len(key) <= _LONGEST_KEY:
+        raise InvalidRequest(
+            f"Invalid 'Idempotency-Key': expected 1 to {_LONGEST_KEY} characters, but got {len(key)}.",
+            param="Idempotency-Key",
+        )
+    return _hash(key.encode()), _hash(msgspec.json.encode(fields, order="deterministic"))
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
