@@ -95,12 +95,19 @@ local function admitted(v, ...)
   return text
 end
 
--- A request that did not lead, but may be repeated under its idempotency key.
-local function remember(id)
+-- A request that did not lead, but may be repeated under its idempotency key. What it got must be known as long as that
+-- is, or the repetition would buy again: by the generation's record, or by the results of a hit, which outlive it.
+local function remember(id, results, at)
   if a.idempotency then
     local idem = prefix .. 'idem:' .. a.key .. ':' .. a.idempotency
-    redis.call('HSET', idem, 'body', a.body, 'gen', id)
+    redis.call('HSET', idem, 'body', a.body, 'gen', id, 'results', results or '', 'at', at or '')
     redis.call('EXPIRE', idem, config.idempotency_s)
+    local state = redis.call('HGET', gen_key(id), 'state')
+    if state == 'open' then
+      redis.call('HSET', gen_key(id), 'remembered', 1)
+    elseif state then
+      redis.call('EXPIRE', gen_key(id), config.idempotency_s, 'GT')
+    end
   end
 end
 
@@ -124,7 +131,7 @@ end
 -- Idempotency: whatever the cache policy; of one that is no longer known nothing is remembered.
 local idem = a.idempotency and (a.key .. ':' .. a.idempotency)
 if idem then
-  local held = read(prefix .. 'idem:' .. idem, 'body', 'gen')
+  local held = read(prefix .. 'idem:' .. idem, 'body', 'gen', 'results', 'at')
   if held.gen then
     if held.body ~= a.body then
       return cjson.encode(verdict({kind = 'conflict', generation = held.gen}))
@@ -137,6 +144,13 @@ if idem then
     elseif state == 'delivered' then
       local replayed = a.missing ~= held.gen and replay(held.gen)
       return replayed or admitted({kind = 'gone', generation = held.gen})
+    elseif not state and (held.results or '') ~= '' then
+      if a.missing == held.gen then
+        return admitted({kind = 'gone', generation = held.gen})
+      end
+      return admitted({
+        kind = 'replay', generation = held.gen, results = held.results, age_ms = now - tonumber(held.at),
+      }, 'joins')
     end
   end
 end
@@ -148,7 +162,7 @@ if a.shared then
     redis.call('DEL', prefix .. 'cache:' .. a.fp)
     redis.call('ZREM', prefix .. 'cached', a.fp)
   elseif entry.gen and (not a.max_age_s or now - tonumber(entry.at) <= a.max_age_s * 1000) then
-    remember(entry.gen)
+    remember(entry.gen, entry.results, entry.at)
     return admitted({
       kind = 'hit', generation = entry.gen, results = entry.results, age_ms = now - tonumber(entry.at),
     }, 'hits')

@@ -6,6 +6,7 @@
 --   p<i> t<i>  part i: reserved | sent | submitted | delivered | failed | unknown | dropped; its task
 --   m<i> c<i> r<i>                             images delivered, cost, result (opaque; "" where it cannot be replayed)
 --   shared stores ttl_s idem                   how it may be replayed
+--   remembered                                 the idempotency key of another request leads here as well
 --   waiters left error                         somebody else waits; since when its client is gone; why it failed
 
 local WINDOW_KEPT_S = 100 * 86400
@@ -101,6 +102,9 @@ local function publish(id, g, images, config)
     else
       redis.call('DEL', prefix .. 'idem:' .. g.idem)
     end
+  end
+  if g.remembered and (g.state == 'delivered' or g.state == 'unknown') then
+    keep_s = math.max(keep_s, config.idempotency_s)
   end
   redis.call('EXPIRE', gen, keep_s)
   if g.waiters then
