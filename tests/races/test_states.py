@@ -159,7 +159,9 @@ def test_the_client_hangs_up(own_valkey, clean, tmp_path, headers):
         url = f"{gateway.url}/v1/images/generations"
 
         def post(secret, **more):
-            return httpx.post(url, json=body, headers={"authorization": f"Bearer {secret}"} | headers | more, timeout=30)
+            return httpx.post(
+                url, json=body, headers={"authorization": f"Bearer {secret}"} | headers | more, timeout=30
+            )
 
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(url, json=body, headers={"authorization": f"Bearer {key}"} | headers, timeout=0.7)
