@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import click
-from msgspec.structs import asdict
 
 from gateway.catalog import Catalog
 from gateway.cli.books import Books
@@ -151,7 +150,7 @@ def _urls(settings: Settings) -> Iterator[tuple[str, str]]:
 @asynccontextmanager
 async def _client(settings: Settings, section: str, url: str) -> AsyncIterator[Client]:
     try:
-        redis = connect(**(asdict(settings.redis) | {"url": url}))
+        redis = connect(**(settings.redis.connection() | {"url": url}))
     except ValueError as error:
         raise SettingsError(f"{section}.url: {error}") from None
     try:

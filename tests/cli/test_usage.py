@@ -70,6 +70,7 @@ def test_days_that_are_not_asked_for_are_left_out(command):
         ("--since", "2026-01-02", "--until", "2026-01-01"),
         ("--by", "user"),
         ("--team", "No Team"),
+        ("--check", "--team", "No Team"),
     ],
 )
 def test_wrong_usage_is_told_with_status_2(command, arguments):

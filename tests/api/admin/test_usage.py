@@ -66,6 +66,10 @@ def test_what_cannot_be_asked_is_a_400(books_api, asked, param):
     )
 
 
+def test_a_team_that_cannot_be_is_not_proved(books_api):
+    assert envelope(books_api.get("/admin/usage/check", params={"team": "No Team"}))[::3] == (400, "team")
+
+
 def test_nobody_reads_it_without_the_admin_key(books_api):
     for path in ("/admin/usage", "/admin/usage/check", "/admin/generations", "/admin/brakes"):
         assert books_api.get(path, headers={"authorization": "Bearer no"}).status_code == 401
