@@ -21,6 +21,11 @@ from gateway.store.money import in_dollars
 
 _json = click.option("--json", "json_", is_flag=True, help="Print JSON; times are unix seconds, money is dollars.")
 _id = click.argument("name", metavar="ID")
+_NONE = {
+    "open": "Nothing is under way; --state all shows what was settled lately.",
+    "unknown": "Nothing is in dispute; --state all shows what was settled lately.",
+    "all": "Nothing is under way, in dispute, or was settled lately.",
+}
 
 
 @click.group(
@@ -64,7 +69,7 @@ def list_(team: str | None, state: Literal["open", "unknown", "all"], count: int
     if entries:
         click.echo(("\n" if found else "") + entries_table(entries))
     if not found and not entries:
-        click.echo("There is none.", err=True)
+        click.echo(_NONE[state], err=True)
 
 
 @generations.command(epilog=examples("gateway generations show gen_01995e1c2d0a3f0c1d2e3f4a"))

@@ -33,7 +33,10 @@ def test_what_is_in_dispute_is_listed_until_it_is_resolved(command, two):
     ]  # fmt: skip
     told = command("generations", "resolve", two[1], "--not-charged", "--note", "not on bill 7").stdout
     assert told == f"{two[1]} is resolved: booked at $0.06 before, at $0 now. In all it costs $0.\n"
-    assert command("generations", "list", "--state", "unknown") == ("", "There is none.\n")
+    assert command("generations", "list", "--state", "unknown") == (
+        "",
+        "Nothing is in dispute; --state all shows what was settled lately.\n",
+    )
     settled, resolved = json.loads(command("generations", "show", two[1], "--json").stdout)["entries"]
     assert (settled["kind"], settled["cost_usd"], settled["unknown"]) == ("settled", 0.06, 1)
     assert (resolved["by"], resolved["note"], resolved["cost_usd"]) == (
