@@ -9,8 +9,8 @@ import pytest
 from gateway.errors import Unavailable, UpstreamFailed
 from gateway.generation.limits import Circuits, Slots
 from gateway.telemetry.events import GenerationFinished
-from tests.support.ledger_reading import booked, reserved, state_of
 from tests.support.generation import WallClock, begin, collect, make, plan_for, row, until
+from tests.support.ledger_reading import booked, reserved, state_of
 
 
 async def test_a_generation_delivers_and_tells(worker, sandbox, events):

@@ -43,7 +43,7 @@ async def test_an_older_schema_is_migrated_step_by_step(redis_client):
 async def test_a_step_that_fails_is_tried_again(redis_client):
     """The version is raised only when all steps are done."""
 
-    async def fail(redis):
+    async def fail(_):
         raise OSError
 
     with pytest.raises(OSError):  # noqa: PT011  any will do
