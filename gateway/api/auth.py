@@ -7,7 +7,8 @@ from litestar import Request
 from gateway.catalog import Model
 from gateway.errors import Forbidden
 from gateway.store import apikey
-from gateway.store.keys import Identity, Keys, Principal
+from gateway.store.identity import Identity
+from gateway.store.keys import Keys, Principal
 
 
 async def authenticate(request: Request[Any, Any, Any], keys: Keys) -> Principal:

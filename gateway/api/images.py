@@ -29,7 +29,8 @@ from gateway.generation.outcome import Outcome
 from gateway.generation.pictures import EXTENSIONS, MEDIA_TYPES, Picture
 from gateway.generation.plan import Plan, Planner
 from gateway.store.connection import RedisTrouble
-from gateway.store.keys import Identity, Keys
+from gateway.store.identity import Identity
+from gateway.store.keys import Keys
 from gateway.store.ledger import Verdict
 
 _LONGEST_USER = 128

@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from msgspec.structs import asdict
-
 from gateway.settings import Settings, SettingsError
 from gateway.store.connection import Client, connect
 from gateway.store.embedded import Embedded
@@ -30,7 +28,7 @@ async def state_redis(settings: Settings) -> AsyncIterator[Client]:
     """Give a client of the state server; raises StartFailed or SettingsError."""
     with state_url(settings) as url:
         try:
-            redis = connect(**(asdict(settings.redis) | {"url": url}))
+            redis = connect(**(settings.redis.connection() | {"url": url}))
         except ValueError as error:
             raise SettingsError(f"redis.url: {error}") from None
         try:

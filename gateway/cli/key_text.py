@@ -1,67 +1,48 @@
-"""API keys as text: a table, a page, a JSON object."""
+"""API keys as text: a table, or a page."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
 
-import msgspec
-
-from gateway.store.key_record import CreatedKey, KeyRecord
+from gateway.cli import limit_text
+from gateway.cli.text import as_page, as_table, day, moment
+from gateway.store.key_record import KeyRecord
 
 WIDTH = 100  # columns
-
-
-def as_object(key: KeyRecord, now: float) -> dict[str, Any]:
-    """Tell all of a key, its state at `now` and, of a new one, `key`: the secret. Times are unix seconds."""
-    told = msgspec.structs.asdict(key)
-    secret = {"key": told.pop("secret")} if isinstance(key, CreatedKey) else {}
-    return {**secret, **told, "state": key.state(now)}
-
-
-def as_json(value: Any) -> str:
-    """Write JSON for people and programs."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+_HEAD = ("ID", "TEAM", "NAME", "STATE", "EXPIRES", "LAST USE", "LIMITS", "MODELS")
+_WIDEST = (12, 10, 10, 7, 10, 10, 21)
 
 
 def page(key: KeyRecord, now: float) -> str:
     """Write one key in full, a fact a line."""
-    facts = {
-        "id": key.id,
-        "team": key.team,
-        "name": key.name or "-",
-        "state": key.state(now),
-        "created": moment(key.created),
-        "expires": moment(key.expires) if key.expires else "never",
-        "revoked": moment(key.revoked) if key.revoked else None,
-        "replaced by": key.replaced_by,
-        "models": ", ".join(key.models) or "all",
-        "cache": "off" if key.no_cache else "on",
-    }
-    return "\n".join(f"{name:<12} {fact}" for name, fact in facts.items() if fact is not None)
-
-
-def table(keys: Sequence[KeyRecord], now: float) -> str:
-    """Write a line for each key, at most WIDTH columns wide; long names are cut, ids never."""
-    head = ("ID", "TEAM", "NAME", "STATE", "CREATED", "EXPIRES", "MODELS")
-    rows = [head, *(_row(key, now) for key in keys)]
-    widths = [min(max(len(row[column]) for row in rows), 20) for column in range(len(head) - 1)]
-    widths.append(WIDTH - sum(widths) - 2 * len(widths))
-    return "\n".join(
-        "  ".join(_cut(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+    return as_page(
+        {
+            "id": key.id,
+            "team": key.team,
+            "name": key.name or "-",
+            "state": key.state(now),
+            "created": moment(key.created),
+            "expires": moment(key.expires) if key.expires else "never",
+            "revoked": moment(key.revoked) if key.revoked else None,
+            "replaced by": key.replaced_by,
+            "last use": moment(key.used) if key.used else "never",
+            "models": ", ".join(key.models) or "all",
+            "cache": _cache(key),
+            **limit_text.facts(key.limits),
+        }
     )
 
 
-def moment(unix_s: int) -> str:
-    """Write a time to the minute."""
-    return f"{datetime.fromtimestamp(unix_s, UTC):%Y-%m-%d %H:%M} UTC"
+def table(keys: Sequence[KeyRecord], now: float) -> str:
+    """Write a line for each key, at most WIDTH columns wide; long names are cut, ids never, models are counted."""
+    return as_table([_HEAD, *(_row(key, now) for key in keys)], widest=_WIDEST, width=WIDTH)
 
 
 def _row(key: KeyRecord, now: float) -> tuple[str, ...]:
-    expires = moment(key.expires)[:10] if key.expires else "never"
-    models = ",".join(key.models) or "all"
-    return (key.id, key.team, key.name or "-", key.state(now), moment(key.created)[:10], expires, models)
+    ends, used = day(key.expires, "never"), day(key.used, "never")
+    models = str(len(key.models)) if key.models else "all"
+    return (key.id, key.team, key.name or "-", key.state(now), ends, used, limit_text.short(key.limits), models)
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _cache(key: KeyRecord) -> str:
+    if key.no_cache or key.cache_ttl_s == 0:
+        return "off"
+    return "on" if key.cache_ttl_s is None else f"for {key.cache_ttl_s} s"

@@ -1,30 +1,28 @@
 """`gateway models`."""
 
 import os
-from pathlib import Path
 
 import click
 import msgspec
 
-from gateway.catalog import Catalog, CatalogError, load_catalog
-from gateway.settings import Settings, SettingsError, load_settings, shipped
+from gateway.cli.model_names import catalog_of
+from gateway.cli.prices import basis, span
+from gateway.cli.text import as_table
+from gateway.settings import load_settings
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print every field of every model, for programs.")
 def models(*, as_json: bool) -> None:
-    """List the models that the gateway can draw with, and the other names each answers to."""
-    catalog = _catalog(load_settings(os.environ))
+    """List the models, what an image costs, how far that is known, and the other names each model answers to.
+
+    A price is verified when it was seen at Aihubmix itself; one in another currency is converted at a dated rate.
+    """
+    catalog = catalog_of(load_settings(os.environ))
     if as_json:
         text = msgspec.json.format(msgspec.json.encode(catalog.models), indent=2).decode()
     else:
-        width = max(len(model.id) for model in catalog.models)
-        text = "\n".join(f"{model.id:{width}}  {', '.join(model.aliases)}".rstrip() for model in catalog.models)
+        head = ("ID", "USD PER IMAGE", "PRICE", "ALIASES")
+        rows = [(row.id, span(row.price), basis(row.price), ", ".join(row.aliases)) for row in catalog.models]
+        text = as_table([head, *rows])
     click.echo(text)
-
-
-def _catalog(settings: Settings) -> Catalog:
-    try:
-        return load_catalog(Path(settings.server.models or shipped("models.toml")), settings.images.aliases)
-    except CatalogError as error:
-        raise SettingsError(str(error)) from error

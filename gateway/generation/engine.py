@@ -10,9 +10,10 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.catalog import Catalog, Model
-from gateway.errors import NotFound, OutcomeUnknown, Unavailable, UpstreamFailed
+from gateway.errors import GatewayError, NotFound, OutcomeUnknown, Unavailable, UpstreamFailed
 from gateway.generation.admission import Wish, admission, refusal
 from gateway.generation.archive import Archive, Gone
+from gateway.generation.braking import Braking
 from gateway.generation.generation import Generation
 from gateway.generation.limits import Circuits, Slots
 from gateway.generation.making import Maker
@@ -20,11 +21,23 @@ from gateway.generation.outcome import Outcome, recall
 from gateway.generation.plan import Brief, Plan
 from gateway.generation.waiting import Endings
 from gateway.store.connection import RedisTrouble
-from gateway.store.ledger import Ledger, Taken, Verdict
-from gateway.telemetry.events import Admitted, Emit, GenerationFinished, GenerationTaken, LeaseLost, outcome_of
+from gateway.store.ledger import Admission, Journal, Ledger, Taken, Verdict
+from gateway.store.recent import Recent
+from gateway.store.spool import Spool
+from gateway.telemetry.events import (
+    Admitted,
+    Emit,
+    GenerationFinished,
+    GenerationTaken,
+    LeaseLost,
+    ServedWithoutStore,
+    outcome_of,
+)
 from gateway.telemetry.log import tag
 
 _MOST_ADMISSIONS = 20  # each further one follows from a generation that came to nothing, or from bytes that were gone
+_KNOWN_S = 300.0  # how long a key is served without the store after it was last seen to count
+_MOST_KNOWN = 10_000
 _LEAST_TO_COLLECT_S = 60.0  # what a task is given that is taken over late: it may have been ready for long
 
 
@@ -36,8 +49,9 @@ class Ticket:
 
     task: asyncio.Task[Outcome]
 
-    def __init__(self, wish: Wish) -> None:
+    def __init__(self, wish: Wish, ledger: Journal) -> None:
         self.wish = wish
+        self.ledger = ledger
         self.id = ""
         self.cache: Literal["hit", "miss", "joined", "bypass"] = "miss"
         self.age_s: int | None = None
@@ -56,6 +70,7 @@ class Generations:
 
     `ttl_s` is how long a picture is replayed where its model does not say otherwise, `least_kept_s` how long its bytes
     are kept in any case (for their URLs); `most_waiting` bounds the requests of one key that wait at this worker.
+    With a `spool`, keys that were seen lately are served while Redis is away.
     """
 
     def __init__(
@@ -65,9 +80,11 @@ class Generations:
         archive: Archive,
         endings: Endings,
         *,
+        spool: Spool | None,
         catalog: Catalog,
         slots: Slots,
         circuits: Circuits,
+        braking: Braking,
         ttl_s: int,
         least_kept_s: float,
         most_waiting: int,
@@ -79,9 +96,12 @@ class Generations:
         self._maker = maker
         self._archive = archive
         self._endings = endings
+        self._spool = spool
+        self._known = Recent[str](_MOST_KNOWN, _KNOWN_S, clock)
         self._catalog = catalog
         self._slots = slots
         self._circuits = circuits
+        self._braking = braking
         self._ttl_s = ttl_s
         self._least_kept_s = least_kept_s
         self._most_waiting = most_waiting
@@ -108,7 +128,7 @@ class Generations:
                 f"{self._most_waiting} requests of your key wait at this worker. Nothing was bought. Try again.",
                 code="server_overloaded",
             )
-        ticket = Ticket(wish)
+        ticket = Ticket(wish, self._ledger)
         await self._admit(wish, ticket)
         self._waiting[wish.key_id] += 1
         return ticket
@@ -124,9 +144,9 @@ class Generations:
         if ticket.owns_task and not answered:
             ticket.task.cancel()
         if answered and ticket.is_claimable:
-            self._chore(self._ledger.answered(ticket.wish.team, ticket.id))
+            self._chore(ticket.ledger.answered(ticket.wish.team, ticket.id))
         elif not answered and (ticket.is_claimable or ticket.cache == "miss"):
-            self._chore(self._ledger.left(ticket.wish.team, ticket.id))
+            self._chore(ticket.ledger.left(ticket.wish.team, ticket.id))
 
     def take_over(self, taken: Taken) -> None:
         """Collect what another worker bought and left."""
@@ -140,6 +160,7 @@ class Generations:
             taken.id,
             brief,
             model,
+            ledger=self._ledger,
             team=taken.team,
             key_id=taken.key,
             epoch=taken.epoch,
@@ -156,8 +177,8 @@ class Generations:
         self._launch(generation, make)
 
     def held(self) -> list[Generation]:
-        """List what is being made here."""
-        return list(self._running.values())
+        """List what is being made here under a lease."""
+        return [generation for generation in self._running.values() if generation.ledger is self._ledger]
 
     def lost(self, generation_id: str) -> None:
         """Note that another worker has taken a generation over; a picture that arrives is handed in all the same."""
@@ -166,7 +187,7 @@ class Generations:
     async def hand_over(self) -> None:
         """Leave every task that is only waited for to other workers; who waits here is told to try again."""
         self.is_closing = True
-        given = [generation for generation in self._running.values() if generation.only_has_tasks]
+        given = [generation for generation in self.held() if generation.only_has_tasks]
         for generation in given:
             generation.is_handed_over = True
             generation.task.cancel()
@@ -189,7 +210,7 @@ class Generations:
         for _ in range(_MOST_ADMISSIONS):
             question = admission(wish, self._new_id(), ttl_s=self._ttl_of(wish.plan.model), missing=missing)
             began = self._clock()
-            verdict = await self._ledger.admit(wish.team, question)
+            verdict = await self._ask(wish, ticket, question)
             self._emit(Admitted(wish.team, wish.plan.model.id, verdict.kind, verdict.limit))
             wish.tell(verdict)
             ticket.id = verdict.generation
@@ -214,6 +235,24 @@ class Generations:
                     raise refusal(verdict, wish)
         raise Unavailable("The picture could not be had now; nothing was bought. Try again.")
 
+    async def _ask(self, wish: Wish, ticket: Ticket, question: Admission) -> Verdict:
+        """Ask the ledger; while Redis is away, the spool for those keys that were admitted lately."""
+        try:
+            verdict = await self._ledger.admit(wish.team, question)
+        except Unavailable:
+            models = self._known.get(wish.key_id)
+            if self._spool is None or models is None:
+                raise
+            self._emit(ServedWithoutStore(wish.team, question.model))
+            if models and question.model not in models.split(","):
+                raise refusal(Verdict("refused", why="model", models=models), wish) from None
+            ticket.ledger = self._spool
+            return self._spool.admit(wish.team, question)
+        ticket.ledger = self._ledger
+        if verdict.kind != "refused":
+            self._known.put(wish.key_id, verdict.models)
+        return verdict
+
     def _new_id(self) -> str:
         """Make an id that tells its time, to the millisecond, so that its booking can be found."""
         return f"gen_{int(self._now() * 1000):011x}{secrets.token_hex(7)[:13]}"
@@ -234,6 +273,7 @@ class Generations:
             verdict.generation,
             plan.brief,
             plan.model,
+            ledger=ticket.ledger,
             team=wish.team,
             key_id=wish.key_id,
             epoch=verdict.epoch,
@@ -242,17 +282,29 @@ class Generations:
             waiting=1,
         )
         try:
-            self._circuits.check(plan.model)
-            give_back = self._slots.place(plan.model, len(plan.parts))
-        except Unavailable:
+            give_back = await self._clear(generation, plan)
+        except GatewayError:
             await self._maker.drop(generation)
             raise
-        ticket.cache = "miss" if verdict.shared else "bypass"
+        ticket.cache = "miss" if verdict.shared and ticket.ledger is self._ledger else "bypass"
         ticket.is_claimable = not verdict.shared
         ticket.led = generation
         ticket.owns_task = False
         ticket.task = self._launch(generation, self._make(generation, plan))
         ticket.task.add_done_callback(lambda _: give_back())
+
+    async def _clear(self, generation: Generation, plan: Plan) -> Callable[[], None]:
+        """Ask all that may still hold a purchase up; returns what gives its room back."""
+        self._braking.check(plan.model)
+        self._circuits.check(plan.model)
+        give_back = self._slots.place(plan.model, len(plan.parts))
+        if generation.ledger is self._ledger:
+            try:
+                await self._braking.reserve(generation.id, generation.team, plan.model, plan.estimate)
+            except GatewayError:
+                give_back()
+                raise
+        return give_back
 
     def _join(self, wish: Wish, ticket: Ticket, verdict: Verdict) -> None:
         ticket.cache = "joined"
@@ -302,6 +354,8 @@ class Generations:
     def _ended(self, generation: Generation, task: asyncio.Task[Outcome]) -> None:
         if self._running.get(generation.id) is generation:
             del self._running[generation.id]
+        if generation.booked is not None:
+            self._chore(self._braking.settle(generation.id, generation.booked))
         _hear(task)
 
     async def _run(self, generation: Generation, make: Coroutine[Any, Any, Outcome]) -> Outcome:

@@ -9,7 +9,7 @@ from gateway.errors import GatewayError, Unavailable
 from gateway.generation.outcome import Outcome
 from gateway.generation.plan import Brief
 from gateway.store.connection import RedisTrouble, redis_needed
-from gateway.store.ledger import Ledger
+from gateway.store.ledger import Journal
 
 Stage = Literal["reserved", "sent", "submitted", "settling", "done"]
 
@@ -31,6 +31,7 @@ class Generation:
         brief: Brief,
         model: Model,
         *,
+        ledger: Journal,
         team: str,
         key_id: str,
         epoch: int,
@@ -41,6 +42,7 @@ class Generation:
         self.id = generation_id
         self.brief = brief
         self.model = model
+        self.ledger = ledger
         self.team = team
         self.key_id = key_id
         self.epoch = epoch
@@ -49,7 +51,7 @@ class Generation:
         self.waiting = waiting
         self.is_handed_over = False
         self.failure: GatewayError | None = None
-        self.cost: int | None = None
+        self.booked: int | None = None  # micro-dollars, once the ledger has it
         self.stages: list[Stage] = ["reserved"] * len(brief.counts)
 
     @property
@@ -70,14 +72,12 @@ class Gate:
         self,
         generation: Generation,
         part: int,
-        ledger: Ledger,
         *,
         clock: Callable[[], float],
         insist: Callable[[Callable[[], Coroutine[Any, Any, object]]], None],
     ) -> None:
         self._generation = generation
         self._part = part
-        self._ledger = ledger
         self._clock = clock
         self._insist = insist
 
@@ -85,7 +85,7 @@ class Gate:
         """Write `sent` down. Raises Unavailable where the call must not go out."""
         generation = self._generation
         began = self._clock()
-        lease_s = self._ledger.rules.lease_ms / 1000
+        lease_s = generation.ledger.rules.lease_ms / 1000
         with redis_needed():
             told = await self._mark("sent", unless_abandoned=generation.is_abandoned)
         if told == "abandoned":
@@ -118,7 +118,7 @@ class Gate:
         self, state: Literal["reserved", "sent", "submitted"], *, task: str = "", unless_abandoned: bool = False
     ) -> str:
         generation = self._generation
-        return await self._ledger.mark(
+        return await generation.ledger.mark(
             generation.team,
             generation.id,
             generation.epoch,

@@ -4,12 +4,19 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
+from gateway.generation.braking import Braking
 from gateway.generation.engine import Generations
 from gateway.generation.waiting import Endings
 from gateway.store.ledger import Ledger
-from gateway.telemetry.events import Emit, GenerationExpired, StoreTroubled
+from gateway.store.spool import Spool
+from gateway.store.watermark import Watermark
+from gateway.telemetry.events import CachingChanged, Emit, GenerationExpired, StoreTroubled
 
 _RENEWALS_PER_LEASE = 4
+_BRAKE_S = 0.8
+_HEAL_S = 30.0
+_BOOK_S = 2.0
+_MEASURE_S = 5.0
 
 
 class Keeper:
@@ -25,6 +32,9 @@ class Keeper:
         ledger: Ledger,
         endings: Endings,
         *,
+        spool: Spool,
+        braking: Braking,
+        watermark: Watermark,
         teams: Callable[[], Awaitable[list[str]]],
         sweep_s: float,
         now: Callable[[], float],
@@ -35,6 +45,9 @@ class Keeper:
         self._generations = generations
         self._ledger = ledger
         self._endings = endings
+        self._spool = spool
+        self._braking = braking
+        self._watermark = watermark
         self._teams = teams
         self._sweep_s = sweep_s
         self._now = now
@@ -49,6 +62,10 @@ class Keeper:
             renewed_every_s = self._ledger.rules.lease_ms / 1000 / _RENEWALS_PER_LEASE
             chores.create_task(self._often("renew", self.renew, renewed_every_s))
             chores.create_task(self._often("sweep", self.sweep, self._sweep_s))
+            chores.create_task(self._often("brake", self._braking.refresh, _BRAKE_S))
+            chores.create_task(self._often("heal", self._braking.heal, _HEAL_S))
+            chores.create_task(self._often("book", self.book, _BOOK_S))
+            chores.create_task(self._often("measure", self.measure, _MEASURE_S))
 
     async def renew(self) -> None:
         """Renew the leases of all that is made here."""
@@ -68,6 +85,17 @@ class Keeper:
                 self._emit(GenerationExpired(generation.id, team, generation.model, generation.state))
             for found in taken:
                 self._generations.take_over(found)
+
+    async def book(self) -> None:
+        """Book what was made while Redis was away."""
+        await self._spool.book()
+
+    async def measure(self) -> None:
+        """Stop caching where state would soon have no room, and go on when there is some again."""
+        caches = not await self._watermark.is_passed()
+        if caches != self._generations.caches:
+            self._generations.caches = caches
+            self._emit(CachingChanged(caches))
 
     async def _often(self, name: str, chore: Callable[[], Awaitable[None]], every_s: float) -> None:
         while True:

@@ -43,13 +43,13 @@ class Cluster(RedisCluster):
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
             **options,
         )
-        self._seeds = list(seeds)
         self._turns = asyncio.Semaphore(max_connections)
         self._pool_timeout_s = pool_timeout_s
         self._suspect: str | None = None
         kind = _TlsNodeConnection if options.get("ssl") else _NodeConnection
         self.nodes_manager.connection_kwargs["connection_class"] = kind
-        for node in self.nodes_manager.startup_nodes.values():
+        self._seeds = dict(self.nodes_manager.startup_nodes)
+        for node in self._seeds.values():
             node.connection_class = kind
 
     async def initialize(
@@ -57,15 +57,20 @@ class Cluster(RedisCluster):
         additional_startup_nodes_info: list[tuple[str, int]] | None = None,
         last_failed_node_name: str | None = None,
     ) -> RedisCluster:
-        """Learn the layout if need be: from the nodes last known, else from the seeds, whose names may lead on."""
-        return await super().initialize(
-            additional_startup_nodes_info=[*(additional_startup_nodes_info or ()), *self._seeds],
-            last_failed_node_name=last_failed_node_name,
-        )
+        """Learn the layout if need be, from the nodes last known or the seeds: all addresses may have changed."""
+        if self._initialize:
+            self.nodes_manager.startup_nodes = self._seeds | self.nodes_manager.startup_nodes
+        return await super().initialize(additional_startup_nodes_info, last_failed_node_name or self._suspect)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self._initialize = False  # after trouble it is true, and redis-py takes that for "nothing is open"
+        await super().aclose()
 
     async def execute_command(self, *args: EncodableT, **kwargs: Any) -> Any:
         """Run one command where its key is; raises RedisError, RedisClusterException or OSError."""
         async with self.turn():
+            await self.initialize()  # without a layout redis-py sends the command to any node
             return await super().execute_command(*args, **kwargs)
 
     async def exchange(self, key: str, commands: Sequence[Command], last_takes_s: float = 0) -> list[Any]:
@@ -74,7 +79,7 @@ class Cluster(RedisCluster):
         What the first of them answers decides: a redirection says that it did not run.
         """
         async with self.turn():
-            await self.initialize(last_failed_node_name=self._suspect)
+            await self.initialize()
             node, asking = self._node_of(key), False
             for _ in range(_REDIRECTIONS):
                 sent = [_ASKING, *commands] if asking else commands
@@ -86,7 +91,7 @@ class Cluster(RedisCluster):
                     case AskError() as elsewhere:
                         node, asking = self._node_at(elsewhere.host, elsewhere.port), True
                     case ClusterDownError():
-                        self._initialize = True
+                        self._look_beyond(node)
                         return replies
                     case _:
                         return replies
@@ -98,12 +103,15 @@ class Cluster(RedisCluster):
             await node.disconnect_if_needed(connection)
             return await exchange(connection, commands, last_takes_s)
         except (RedisConnectionError, RedisTimeoutError, OSError):
-            # Another node may have taken over: ask one that answers before the next command.
-            self.nodes_manager.move_node_to_end_of_cached_nodes(node.name)
-            self._suspect, self._initialize = node.name, True
+            self._look_beyond(node)
             raise
         finally:
             node.release(connection)
+
+    def _look_beyond(self, node: ClusterNode) -> None:
+        # Another may have taken over: ask one that is well before the next command.
+        self.nodes_manager.move_node_to_end_of_cached_nodes(node.name)
+        self._suspect, self._initialize = node.name, True
 
     def _node_of(self, key: str) -> ClusterNode:
         return self.nodes_manager.get_node_from_slot(self.keyslot(key))

@@ -8,15 +8,16 @@ Every decision is one atomic script on one clock, Redis's own; all keys of a tea
 {t}:claims:<key>:<fp>    sorted set of generations that only their own client's retry may claim
 {t}:cache:<fp>           hash {gen, at, model, results}: what identical requests get; {t}:cached lists them by their end
 {t}:unknown:<fp>         the generation whose outcome is unknown, for as long as identical requests are held back
-{t}:idem:<key>:<sha256>  hash {body, gen}: an idempotency key
-{t}:rate:<scope>         when a scope's bucket of requests is full again (unix ms)
+{t}:unresolved           sorted set of generations of unknown outcome that nobody has resolved, by their end (unix ms)
+{t}:idem:<key>:<sha256>  hash {body, gen, results, at}: an idempotency key; results where the record may go before it
+{t}:rate:<scope>         what a scope's bucket of requests held, and when (unix ms)
 {t}:day:<d> {t}:month:<m>  hashes: what a scope has used and reserved: images a day, micro-dollars a month
 {t}:usage:<d>, {t}:usage   counters of a day, and the stream of settlements that they can be proved by
 {t}:verdict:<id>         an admission's verdict, for its repetition after a lost reply
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -132,6 +133,25 @@ class Settled(msgspec.Struct, frozen=True):
     ended: bool
 
 
+class Resolved(msgspec.Struct, frozen=True):
+    """How a dispute ended, in micro-dollars; `state` is the one before, and only from `unknown` is there a way.
+
+    The parts of unknown outcome were booked at `was` and are at `charged` now; `cost` is that of the whole generation,
+    in the window `month` (YYYYMM).
+    """
+
+    state: Literal["unknown", "resolved", "absent", "open", "delivered", "failed", "void"]
+    was: int = 0
+    charged: int = 0
+    cost: int = 0
+    month: str = ""
+
+    @property
+    def cost_before(self) -> int:
+        """What the whole generation was booked at before, in micro-dollars."""
+        return self.cost - self.charged + self.was
+
+
 class Taken(msgspec.Struct, frozen=True):
     """A generation taken over: `tasks` by part that are to be collected."""
 
@@ -158,6 +178,40 @@ class Ending(msgspec.Struct, frozen=True):
     state: State
     results: str | None = None
     error: str | None = None
+
+
+class Journal(Protocol):
+    """What the making of a generation needs of a ledger: of Redis's, or of the one that stands in for it."""
+
+    rules: Rules
+
+    async def mark(
+        self,
+        team: str,
+        generation: str,
+        epoch: int,
+        part: int,
+        state: PartState,
+        *,
+        task: str = "",
+        unless_abandoned: bool = False,
+    ) -> Literal["ok", "lost", "abandoned"]:
+        """Write a part's state down and renew the lease; with `unless_abandoned` only if somebody else waits."""
+        ...
+
+    async def settle(
+        self, team: str, generation: str, epoch: int, parts: Iterable[PartReport], error: bytes = b""
+    ) -> Settled:
+        """Take in what became of parts; the last one ends the generation. Repeating it changes nothing."""
+        ...
+
+    async def left(self, team: str, generation: str) -> None:
+        """Note that the client of a generation is gone."""
+        ...
+
+    async def answered(self, team: str, generation: str) -> None:
+        """Note that the client of a generation has its pictures, so that no retry needs to claim them."""
+        ...
 
 
 class Ledger:
@@ -257,15 +311,24 @@ class Ledger:
             results = f"[{','.join(kept)}]" if all(kept) else None
         return msgspec.convert({"state": held["state"], "results": results, "error": held.get("error")}, Ending)
 
-    async def resolve(self, team: str, generation: str, charged: int, by: str, note: str) -> dict[str, Any]:
-        """Settle an unknown outcome: upstream charged so many micro-dollars. Tells the state, and `was` and `cost`."""
-        reply = await self._run("resolve", team, generation, charged, by, note, self._config)
-        told: dict[str, Any] = msgspec.json.decode(reply)
-        return told
+    async def replay(self, team: str, admission: Admission, at_ms: int, parts: Sequence[PartReport]) -> None:
+        """Book, once, a generation that was made without Redis at that time (unix ms)."""
+        facts = (msgspec.json.encode(admission), at_ms, msgspec.json.encode(parts))
+        await self._run("replay", team, *facts, self._config, durable=True)
+
+    async def resolve(self, team: str, generation: str, charged: int | None, by: str, note: str) -> Resolved:
+        """Settle an unknown outcome: upstream charged so many micro-dollars, or None for what was estimated."""
+        amount = "" if charged is None else charged
+        reply = await self._run("resolve", team, generation, amount, by, note, self._config)
+        return msgspec.json.decode(reply, type=Resolved)
 
     async def purge(self, team: str, *, model: str = "", generation: str = "") -> int:
         """Drop cache entries of a team, or only those of a model or a generation; returns how many."""
-        return int(await self._run("purge", team, model, generation))
+        dropped, seen = 0, 0
+        while seen >= 0:
+            gone, seen = await self._run("purge", team, model, generation, seen)
+            dropped += gone
+        return dropped
 
     async def _renew(self, team: str, lease_ms: int, held: Sequence[tuple[str, int]]) -> list[str]:
         pairs: list[str | int] = [value for pair in held for value in pair]

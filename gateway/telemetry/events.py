@@ -86,6 +86,19 @@ class GenerationExpired(Event, frozen=True):
     state: str
 
 
+class ServedWithoutStore(Event, frozen=True):
+    """A request was served while Redis is away: without quotas, to be booked later."""
+
+    team: str
+    model: str
+
+
+class CachingChanged(Event, frozen=True):
+    """Caching has stopped, because the shared Redis is nearly full, or goes on again."""
+
+    caches: bool
+
+
 class LeaseLost(Event, frozen=True):
     """A generation that is made here was taken over by another worker, or has expired."""
 

@@ -21,6 +21,6 @@ def test_anything_else_is_refused_with_the_right_form(text):
 
 def test_never_is_a_duration_only_where_that_makes_sense():
     """It means that there is no end, and the hint names it."""
-    assert Duration(never=True)("never") is None
+    assert Duration(word="never")("never") is None
     with pytest.raises(click.BadParameter, match="45s, or never"):
-        Duration(never=True)("ever")
+        Duration(word="never")("ever")

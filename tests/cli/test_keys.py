@@ -61,6 +61,42 @@ def test_create_json_holds_the_secret_as_key_and_all_that_was_asked_for(gateway_
     assert told["expires"] - told["created"] == 90 * 86_400
 
 
+def test_create_takes_every_limit(gateway_keys):
+    """And for how long images are replayed; money is dollars, to the micro-dollar."""
+    limits = "--requests-per-minute 60 --images-per-day 0 --budget-usd-per-month 12.500001 --max-concurrent none"
+    told = made(gateway_keys, *limits.split(), "--cache-ttl", "10m")
+    assert (told["requests_per_minute"], told["images_per_day"], told["max_concurrent"]) == (60, 0, None)
+    assert (told["budget_usd_per_month"], told["cache_ttl_s"]) == (12.500001, 600)
+    assert told["expires"] is None
+
+
+def test_set_changes_what_is_given_and_nothing_else(gateway_keys):
+    """A limit is lifted by none, models by all, an end by never."""
+    first = made(gateway_keys, "--images-per-day", "5", "--models", "V3", "--expires", "90d", "--cache-ttl", "10m")
+
+    def changed(*options):
+        return json.loads(gateway_keys("set", first["id"], "--json", *options).stdout)
+
+    told = changed("--max-concurrent", "2")
+    same = {name: told[name] for name in first if name not in {"key", "max_concurrent"}}
+    assert same == {name: first[name] for name in same}
+    assert told["max_concurrent"] == 2
+    told = changed(
+        *"--images-per-day none --models all --expires never --no-cache --cache-ttl default --name n".split()
+    )
+    assert (told["images_per_day"], told["models"], told["expires"], told["no_cache"]) == (None, [], None, True)
+    assert (told["cache_ttl_s"], told["name"], told["max_concurrent"]) == (None, "n", 2)
+    told = changed("--cache", "--expires", "1h")
+    assert told["no_cache"] is False
+    assert 3590 <= told["expires"] - first["created"] <= 3900
+    assert "concurrent   2" in gateway_keys("set", first["id"], "--cache").stdout
+
+
+def test_set_without_a_change_is_wrong_usage(gateway_keys):
+    """It says so rather than do nothing."""
+    assert "There is nothing to change" in gateway_keys("set", made(gateway_keys)["id"], code=2).stderr
+
+
 def test_list_shows_every_key_and_no_secret(gateway_keys):
     """As a table and as JSON, of one team or of all."""
     first, second = made(gateway_keys), json.loads(gateway_keys("create", "--team", "zoo", "--json").stdout)
@@ -120,6 +156,15 @@ def test_rotate_makes_a_new_key_and_tells_the_fate_of_the_old(gateway_keys):
         (["create", "--team", "art", "--expires", "0d"], "cannot expire after 0 seconds"),
         (["create", "--team", "art", "--models", "V3,nope"], "--models: The model 'nope' does not exist"),
         (["create", "--team", "art", "--models", "gpt-4o-image"], "'gpt-4o-image' is not supported"),
+        (["create", "--team", "art", "--images-per-day", "-1"], "images_per_day = -1: expected a whole number from 0"),
+        (["create", "--team", "art", "--images-per-day", "1.5"], "images_per_day = 1.5: expected a whole number"),
+        (
+            ["create", "--team", "art", "--max-concurrent", "few"],
+            "max_concurrent = few: expected a whole number from 1",
+        ),
+        (["create", "--team", "art", "--budget-usd-per-month", "1e3"], "budget_usd_per_month = 1e3: expected dollars"),
+        (["create", "--team", "art", "--budget-usd-per-month", "0.0000001"], "with at most 6 decimals, or none."),
+        (["create", "--team", "art", "--cache-ttl", "never"], "'never' is not a duration"),
         (["show", "abc"], "'abc' is not a key id: give the 12 letters and digits"),
         (["list", "--team", "A"], "'A' is not a team name"),
     ],
@@ -156,7 +201,7 @@ def test_a_redis_that_is_away_exits_1_and_names_the_setting(gateway_keys):
 
 def test_help_has_examples_and_fits_a_terminal(gateway_keys):
     """For the group and every command."""
-    for arguments in ([], ["create"], ["list"], ["show"], ["revoke"], ["rotate"]):
+    for arguments in ([], ["create"], ["set"], ["list"], ["show"], ["revoke"], ["rotate"]):
         text = gateway_keys(*arguments, "--help").stdout
         assert re.search(r"Examples:\n +gateway keys ", text)
         assert max(len(line) for line in text.splitlines()) <= 100

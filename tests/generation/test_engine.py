@@ -10,8 +10,8 @@ from gateway.errors import Moderated, Unavailable, UpstreamFailed
 from gateway.generation.admission import Policy
 from gateway.generation.limits import Circuits, Slots
 from gateway.telemetry.events import GenerationFinished, GenerationTaken
-from tests.support.books import booked, reserved, state_of
 from tests.support.generation import WallClock, begin, collect, enrol, leave, make, plan_for, row, until
+from tests.support.ledger_reading import booked, reserved, state_of
 
 NO_STORE = Policy(reads=False, stores=False)
 

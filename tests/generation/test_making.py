@@ -4,8 +4,8 @@ import pytest
 
 from gateway.errors import GatewayError, Moderated, OutcomeUnknown, Unavailable, UpstreamFailed
 from gateway.telemetry.events import GenerationFinished, PartFailed, PictureLost, SurplusDropped
-from tests.support.books import booked, reserved
 from tests.support.generation import admitted, begin, collect, make, plan_for, until
+from tests.support.ledger_reading import booked, reserved
 
 
 @pytest.mark.parametrize("failing", [1, 2])

@@ -2,7 +2,10 @@ import pytest
 
 from gateway.errors import InvalidRequest, NotFound, Unauthenticated, Unavailable
 from gateway.store import apikey
+from gateway.store.identity import Identity
+from gateway.store.key_record import KeyChanges
 from gateway.store.keys import Keys, Principal
+from gateway.store.limits import Limits
 from tests.support.valkey import everything_in, gateway_client
 
 NOW = 1_800_000_000  # 2027-01-15 08:00 UTC
@@ -79,7 +82,8 @@ async def test_a_secret_is_nowhere_at_rest_and_in_no_repr(keys_of_one, valkey):
 
 async def test_the_layout_keeps_what_changes_in_the_slot_of_the_team(keys, any_redis):
     """Identity under the id alone, everything else under the team's tag, and indexes to list by."""
-    made = await keys.create("t", "n", expires_s=90, models=["a", "b"])
+    limits = Limits(images_per_day=7, budget_per_month=12_500_000)
+    made = await keys.create("t", "n", expires_s=90, models=["a", "b"], limits=limits)
     assert await any_redis.hgetall(f"key:{made.id}") == {
         b"team": b"t",
         b"sha256": apikey.digest(made.secret).hex().encode(),
@@ -93,7 +97,14 @@ async def test_the_layout_keeps_what_changes_in_the_slot_of_the_team(keys, any_r
         b"prefix": f"sk-gw-{made.id}".encode(),
         b"models": b"a,b",
         b"no_cache": b"",
+        b"cache_ttl_s": b"",
+        b"used": b"",
+        b"requests_per_minute": b"",
+        b"images_per_day": b"7",
+        b"budget_per_month": b"12500000",
+        b"max_concurrent": b"",
     }
+    assert await any_redis.hgetall("{t}:team") == {b"created": str(NOW).encode()}
     assert await any_redis.zrange("{t}:keys", 0, -1) == [made.id.encode()]
     assert await any_redis.smembers("teams") == {b"t"}
 
@@ -186,8 +197,8 @@ async def test_a_flood_of_unknown_ids_is_remembered_in_bounded_number(redis_clie
     await keys.authenticate(made.secret)
     for _ in range(200):
         await refusal(keys, apikey.mint()[1])
-    assert len(keys._unknown) == 10
-    assert len(keys._known) == 1
+    assert len(keys._identities._unknown) == 10
+    assert len(keys._identities._known) == 1
 
 
 async def test_redis_away_is_never_a_401(nowhere):
@@ -215,6 +226,31 @@ async def test_redis_dying_under_a_known_key_is_a_503(own_valkey):
     with pytest.raises(Unavailable):
         await keys.authenticate(made.secret)
     await client.aclose()
+
+
+async def test_a_known_key_is_identified_even_while_redis_is_away(own_valkey):
+    """Whose it is was remembered; an unknown one is a 503, for nobody can tell, and a wrong secret still a 401."""
+    client = gateway_client(own_valkey.url)
+    keys = Keys(client)
+    made = await keys.create("t")
+    await keys.identify(made.secret)
+    own_valkey.kill()
+    assert await keys.identify(made.secret) == Identity(made.id, "t")
+    with pytest.raises(Unauthenticated):
+        await keys.identify(with_another_secret(made.secret))
+    with pytest.raises(Unavailable):
+        await keys.identify(apikey.mint()[1])
+    await client.aclose()
+
+
+async def test_identifying_a_known_key_costs_no_command(keys_of_one, redis_client):
+    """And does not ask whether the key counts: a revoked one is identified."""
+    made = await keys_of_one.create("t")
+    await keys_of_one.revoke(made.id)
+    await keys_of_one.identify(made.secret)
+    await redis_client.config_resetstat()
+    assert await keys_of_one.identify(made.secret) == Identity(made.id, "t")
+    assert "cmdstat_hgetall" not in await redis_client.info("commandstats")
 
 
 async def test_a_redis_that_lost_its_data_opens_nothing(keys, any_redis):
@@ -272,12 +308,16 @@ async def test_revoking_again_keeps_the_first_time(keys, clock):
     assert (await keys.revoke(made.id)).revoked == NOW
 
 
-async def test_rotating_replaces_a_key_and_its_rights_and_ends_the_old(keys, clock):
-    """Team, name, models and length of life carry over; without grace the old key is refused at once."""
-    old = await keys.create("t", "n", expires_s=100, models=["V3"], no_cache=True)
+async def test_rotating_replaces_a_key_and_its_rights_and_ends_the_old(keys, any_redis, clock):
+    """Team, name, models, limits and length of life carry over; without grace the old key is refused at once."""
+    limits = Limits(1, 2, 3, 4)
+    old = await keys.create("t", "n", 100, ["V3"], no_cache=True, cache_ttl_s=60, limits=limits)
+    await any_redis.hset(f"{{t}}:key:{old.id}", "used", str(NOW))
     clock.now += 40
     new = await keys.rotate(old.id)
     assert (new.team, new.name, new.models, new.no_cache) == ("t", "n", ("V3",), True)
+    assert (new.cache_ttl_s, new.limits, new.used, new.replaced_by) == (60, limits, None, None)
+    assert (await keys.show(new.id)).limits == limits
     assert (new.created, new.expires) == (NOW + 40, NOW + 140)
     assert new.id != old.id
     assert (await keys.authenticate(new.secret)).key_id == new.id
@@ -327,6 +367,85 @@ async def test_what_is_over_or_replaced_cannot_be_rotated(keys, clock):
     assert len(await keys.list("t")) == 4
 
 
+@pytest.mark.parametrize("how", ["rotated", "revoked"])
+async def test_what_was_replaced_or_revoked_meanwhile_is_not_replaced_again(keys, monkeypatch, how):
+    """Of two that rotate a key at the same time, both having seen it active, one wins and the other is told."""
+    old = await keys.create("t")
+    seen = await keys.show(old.id)
+    await (keys.rotate(old.id, grace_s=60) if how == "rotated" else keys.revoke(old.id))
+    before = await keys.list("t")
+
+    async def as_it_was(_):
+        return seen
+
+    monkeypatch.setattr(keys, "show", as_it_was)
+    with pytest.raises(InvalidRequest, match=f"The key {old.id} was replaced or revoked just now"):
+        await keys.rotate(old.id)
+    assert await keys.list("t") == before
+
+
+async def test_changing_a_key_changes_what_is_given_and_nothing_else(keys):
+    """Limits, models, name, end and cache policy, each on its own or all together; at once, for every reader."""
+    made = await keys.create("t", "n", 90, ["V3"], limits=Limits(images_per_day=7, max_concurrent=2))
+    changed = await keys.change(made.id, KeyChanges(limits={"images_per_day": None, "budget_per_month": 5}))
+    assert changed.limits == Limits(budget_per_month=5, max_concurrent=2)
+    assert (changed.name, changed.expires, changed.models) == ("n", NOW + 90, ("V3",))
+    everything = KeyChanges(
+        name="m", models=("a", "b", "a"), expires=None, no_cache=True, cache_ttl_s=0, limits={"max_concurrent": None}
+    )
+    changed = await keys.change(made.id, everything)
+    assert (changed.name, changed.models, changed.expires, changed.no_cache) == ("m", ("a", "b"), None, True)
+    assert (changed.cache_ttl_s, changed.limits) == (0, Limits(budget_per_month=5))
+    assert changed == await keys.show(made.id)
+    assert await keys.change(made.id, KeyChanges()) == changed
+
+
+async def test_an_expired_key_lives_again_when_its_end_is_moved(keys, clock):
+    """But only a moment to come is an end."""
+    made = await keys.create("t", expires_s=10)
+    clock.now += 60
+    with pytest.raises(InvalidRequest, match="cannot expire after -1 seconds") as refused:
+        await keys.change(made.id, KeyChanges(expires=NOW + 59))
+    assert refused.value.param == "expires"
+    await keys.change(made.id, KeyChanges(expires=NOW + 61))
+    assert (await keys.authenticate(made.secret)).key_id == made.id
+
+
+async def test_of_a_revoked_or_unknown_key_nothing_is_changed(keys, any_redis):
+    """It has ended for good."""
+    made = await keys.create("t", "n")
+    await keys.revoke(made.id)
+    with pytest.raises(InvalidRequest, match="is revoked, so nothing of it can be changed"):
+        await keys.change(made.id, KeyChanges(name="m"))
+    assert (await keys.show(made.id)).name == "n"
+    with pytest.raises(NotFound):
+        await keys.change("a" * 12, KeyChanges(name="m"))
+    assert await any_redis.exists("{t}:key:" + "a" * 12) == 0
+
+
+async def test_when_a_key_was_last_used_is_shown(keys, any_redis):
+    """As an admission writes it down."""
+    made = await keys.create("t")
+    assert (await keys.show(made.id)).used is None
+    await any_redis.hset(f"{{t}}:key:{made.id}", "used", str(NOW + 5))
+    assert [key.used for key in await keys.list("t")] == [NOW + 5]
+
+
+async def test_a_key_written_before_there_were_limits_is_read(keys, any_redis):
+    """Absent fields are no limits."""
+    made = await keys.create("t")
+    await any_redis.hdel(f"{{t}}:key:{made.id}", "cache_ttl_s", "used", *Limits.__struct_fields__)
+    shown = await keys.show(made.id)
+    assert (shown.limits, shown.cache_ttl_s, shown.used) == (Limits(), None, None)
+
+
+async def test_the_teams_are_those_that_ever_had_a_key(keys):
+    """By name."""
+    for team in ("zoo", "art", "zoo"):
+        await keys.create(team)
+    assert await keys.teams() == ["art", "zoo"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "param", "said"),
     [
@@ -342,6 +461,10 @@ async def test_what_is_over_or_replaced_cannot_be_rotated(keys, clock):
         ({"models": ["a", ""]}, "models", "'' is not a model id"),
         ({"expires_s": 0}, "expires", "cannot expire after 0 seconds"),
         ({"expires_s": 1e12}, "expires", "100 years"),
+        ({"cache_ttl_s": -1}, "cache_ttl_s", "cannot be replayed for -1 seconds"),
+        ({"cache_ttl_s": 10**9}, "cache_ttl_s", "31622400 (a year)"),
+        ({"limits": Limits(requests_per_minute=0)}, "requests_per_minute", "requests_per_minute = 0: expected a whole"),
+        ({"limits": Limits(budget_per_month=-1)}, "budget_usd_per_month", "dollars from 0 to 10000000"),
     ],
 )
 async def test_a_key_that_cannot_be_is_refused_before_anything_is_written(keys_of_one, valkey, wrong, param, said):

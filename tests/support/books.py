@@ -1,45 +1,79 @@
-"""What stands in the ledger's books, read behind its back."""
+"""Books to look into: a ledger on a real Redis, driven as the gateway drives it."""
 
-TEAM = "art"
+from datetime import UTC, datetime
 
+from gateway.store.ledger import Admission, Ledger, PartReport, Rules
+from gateway.store.scripts import Scripts
 
-async def state_of(worker, generation_id):
-    """Tell how a generation stands; None where it is no longer known."""
-    state = await worker.redis.hget(f"{{{TEAM}}}:gen:{generation_id}", "state")
-    return state and state.decode()
-
-
-async def part_states(worker, generation_id):
-    """Tell how its parts stand, in order."""
-    held = await worker.redis.hgetall(f"{{{TEAM}}}:gen:{generation_id}")
-    return [value.decode() for name, value in sorted(held.items()) if name[:1] == b"p" and name[1:].isdigit()]
-
-
-async def booked(worker):
-    """Sum the counters of all days, keys and models, by what they count."""
-    told = {}
-    async for name in worker.redis.scan_iter(f"{{{TEAM}}}:usage:*"):
-        for field, count in (await worker.redis.hgetall(name)).items():
-            what = field.decode().rpartition("|")[2]
-            told[what] = told.get(what, 0) + int(count)
-    return {what: count for what, count in told.items() if count}
+RULES = Rules(
+    lease_ms=15_000,
+    join="all",
+    charge_unknown=True,
+    retention_days=40,
+    unclaimed_s=600,
+    tombstone_s=120,
+    dispute_s=35 * 86_400,
+    idempotency_s=86_400,
+)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
+DAY_S = 86_400
 
 
-async def reserved(worker):
-    """Tell what the team has set aside: images of the day, micro-dollars of the month."""
-    return await _windows(worker, "reserved")
+class Clock:
+    """Unix seconds that stand still until they are told otherwise."""
+
+    def __init__(self, now=NOON):
+        self.now = now
+
+    def __call__(self):
+        return self.now
 
 
-async def used(worker):
-    """Tell what the team has used: images of the day, micro-dollars of the month."""
-    return await _windows(worker, "used")
+class Books:
+    """A ledger, and short words for what happens to generations. Each is told by its id."""
 
+    def __init__(self, redis, rules=RULES):
+        self.redis = redis
+        self.clock = Clock()
+        self.scripts = Scripts(redis)
+        self.ledger = Ledger(self.scripts, redis, rules, clock=self.clock)
+        self._made = 0
 
-async def _windows(worker, which):
-    sums = []
-    for window in ("day", "month"):
-        total = 0
-        async for name in worker.redis.scan_iter(f"{{{TEAM}}}:{window}:*"):
-            total += int(await worker.redis.hget(name, f"team:{which}") or 0)
-        sums.append(total)
-    return tuple(sums)
+    async def lead(self, team="art", **asked):
+        """Admit a request that is to be made, as `ask` takes it; returns the generation's id."""
+        verdict = await self.ask(team, **asked)
+        assert verdict.kind == "lead", verdict
+        return verdict.generation
+
+    async def ask(self, team="art", *, key="k1", model="V3", n=1, estimate=60_000, parts=None, fp=None, **asked):
+        """Send a request through admission; returns the verdict."""
+        await self.redis.sadd("teams", team)
+        await self.redis.hsetnx(f"{{{team}}}:key:{key}", "created", 1)
+        self._made += 1
+        name = f"gen_{int(self.clock.now * 1000):011x}{self._made:013x}"
+        admission = Admission(
+            id=name,
+            key=key,
+            model=model,
+            fp=fp or f"fp{self._made}",
+            n=n,
+            counts=tuple(parts or [n]),
+            plan="{}",
+            ttl_s=3600,
+            estimate=estimate,
+            **asked,
+        )
+        return await self.ledger.admit(team, admission)
+
+    async def deliver(self, name, team="art", *, part=1, images=1, cost=60_000, spare=0):
+        return await self._report(team, name, PartReport(part, "delivered", images, cost, spare, '{"x":1}'))
+
+    async def fail(self, name, team="art", *, part=1):
+        return await self._report(team, name, PartReport(part, "failed"))
+
+    async def lose(self, name, team="art", *, part=1):
+        """Let a part's outcome be unknown."""
+        return await self._report(team, name, PartReport(part, "unknown"))
+
+    async def _report(self, team, name, report):
+        return await self.ledger.settle(team, name, 1, [report])

@@ -29,9 +29,10 @@ def _die_with_parent():
 
 
 class RunningValkey:
-    """A Valkey server that can be killed and started again at the same `url`, empty each time."""
+    """A Valkey server that can be killed and started again at the same `url`, empty unless `options` keep its data."""
 
-    def __init__(self):
+    def __init__(self, *options):
+        self._options = options
         self._directory = Path(tempfile.mkdtemp(prefix="vk", dir="/tmp"))
         self.socket = self._directory / "s"
         self.url = f"unix://{self.socket}"
@@ -41,7 +42,7 @@ class RunningValkey:
     def start(self):
         options = ["--port", "0", "--unixsocket", str(self.socket), "--save", "", "--dir", str(self._directory)]
         self._process = subprocess.Popen(
-            [get_binary_path(), *options],
+            [get_binary_path(), *options, *self._options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             preexec_fn=_die_with_parent,  # noqa: PLW1509  it calls prctl alone, whose name is loaded before

@@ -23,6 +23,13 @@ end
 
 local SETTLED = {'generations', 'images', 'unknown', 'failures', 'cost', 'spare'}
 
+-- The entry's time is the script's, which trims by it as well; a clock that was set back must not lose a settlement.
+local function next_id()
+  local last = redis.call('XREVRANGE', prefix .. 'usage', '+', '-', 'COUNT', 1)[1]
+  local last_ms = last and tonumber(string.match(last[1], '^%d+')) or 0
+  return string.format('%.0f-*', math.max(now, last_ms))
+end
+
 -- Appends one entry and moves the counters by the same numbers.
 local function book(id, g, moved, config, more)
   local entry = {'id', id, 'key', g.key, 'model', g.model, 'day', g.day, 'at', g.at, 'user', g.user or ''}
@@ -37,6 +44,6 @@ local function book(id, g, moved, config, more)
     entry[#entry + 1] = value
   end
   local kept_from = (math.floor(now / DAY_MS) - config.retention_days) * DAY_MS
-  redis.call('XADD', prefix .. 'usage', 'MINID', '~', string.format('%.0f', kept_from), '*', unpack(entry))
+  redis.call('XADD', prefix .. 'usage', 'MINID', '~', string.format('%.0f', kept_from), next_id(), unpack(entry))
   redis.call('EXPIRE', prefix .. 'usage:' .. g.day, (config.retention_days + 1) * 86400)
 end

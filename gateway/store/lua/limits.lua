@@ -18,21 +18,31 @@ local function narrower(a, b)
   return a
 end
 
--- Requests a minute as a bucket that holds a minute's worth and is refilled evenly (GCRA, RFC-less but well known).
--- Returns the allowance after this request and the time to store, or the allowance and how long to wait.
-local function rate(scope, per_minute)
-  local interval = 60000 / per_minute
-  local full_at = math.max(tonumber(redis.call('GET', prefix .. 'rate:' .. scope) or 0), now)
-  local allowance = {limit = per_minute}
-  if full_at + interval - now > 60000.0005 then
-    allowance.remaining = 0
-    allowance.reset_ms = math.ceil(full_at - now)
-    return allowance, nil, math.ceil(full_at + interval - now - 60000)
-  end
-  full_at = full_at + interval
-  allowance.remaining = math.floor((60000 - (full_at - now)) / interval + 0.0001)
-  allowance.reset_ms = math.ceil(full_at - now)
-  return allowance, full_at
+-- Requests a minute as a bucket that holds a minute's worth and flows out evenly (GCRA). What it holds is a whole number,
+-- which rounding cannot rob of a minute's last request: a request puts in 60000, a millisecond takes out the limit.
+local REQUEST = 60000
+
+local function bucket_of(scope, per_minute)
+  local stored, at = string.match(redis.call('GET', prefix .. 'rate:' .. scope) or '', '^(%d+) (%d+)$')
+  local room = REQUEST * per_minute
+  local held = stored and tonumber(stored) - math.max(now - tonumber(at), 0) * per_minute or 0
+  held = math.min(math.max(held, 0), room) -- a limit that was lowered is full for a minute at most
+  local wait_ms = math.max(math.ceil((held + REQUEST - room) / per_minute), 0)
+  return {scope = scope, per_minute = per_minute, room = room, held = held, wait_ms = wait_ms}
+end
+
+local function empty_in_ms(bucket)
+  return math.ceil(bucket.held / bucket.per_minute)
+end
+
+local function fill(bucket)
+  bucket.held = bucket.held + REQUEST
+  redis.call('SET', prefix .. 'rate:' .. bucket.scope, string.format('%.0f %.0f', bucket.held, now), 'EX', 60)
+end
+
+local function requests_left(bucket)
+  local remaining = math.floor((bucket.room - bucket.held) / REQUEST)
+  return {limit = bucket.per_minute, remaining = remaining, reset_ms = empty_in_ms(bucket)}
 end
 
 -- What is settled and what is reserved of a scope in a window, `day:<YYYYMMDD>` or `month:<YYYYMM>`.

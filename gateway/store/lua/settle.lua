@@ -22,12 +22,13 @@ end
 
 if g.state ~= 'open' then
   -- Too late, but with a picture in hand: what was unknown becomes known.
-  local images, unknown, cost = 0, 0, 0
+  local images, unknown, cost, spare = 0, 0, 0, 0
   for _, part in ipairs(parts) do
     local asked = parts_of(g)[part.part]
     if part.state == 'delivered' and g['p' .. part.part] == 'unknown' and not g.resolved then
       images = images + part.images
       unknown = unknown + asked
+      spare = spare + part.spare
       if g.charge == '1' then
         part.cost = share(g, asked)
       else
@@ -40,7 +41,7 @@ if g.state ~= 'open' then
     local was_charged = g.charge == '1' and unknown or 0
     move('day:' .. g.day, g.key, 0, images - was_charged, WINDOW_KEPT_S)
     move('month:' .. g.month, g.key, 0, cost, WINDOW_KEPT_S)
-    book(id, g, {images = images, unknown = -unknown, cost = cost}, config, {late = 1})
+    book(id, g, {images = images, unknown = -unknown, cost = cost, spare = spare}, config, {late = 1})
     g.state = 'delivered'
     local all = tonumber(g.images) + images
     redis.call('HSET', gen_key(id), 'state', g.state, 'images', all, 'cost', tonumber(g.cost) + cost)
