@@ -121,8 +121,6 @@ class Generations:
             GatewayError: it is refused or denied, its outcome is unknown, or it cannot be made now.
 
         """
-        if self.is_closing:
-            raise Unavailable("This worker is shutting down; nothing was bought. Try again.", code="draining")
         if self._waiting[wish.key_id] >= self._most_waiting:
             raise Unavailable(
                 f"{self._most_waiting} requests of your key wait at this worker. Nothing was bought. Try again.",
@@ -208,6 +206,8 @@ class Generations:
         """Ask the ledger until there is something to wait for."""
         missing = ""
         for _ in range(_MOST_ADMISSIONS):
+            if self.is_closing:
+                raise Unavailable("This worker is shutting down; nothing was bought. Try again.", code="draining")
             question = admission(wish, self._new_id(), ttl_s=self._ttl_of(wish.plan.model), missing=missing)
             began = self._clock()
             verdict = await self._ask(wish, ticket, question)
