@@ -229,6 +229,7 @@ class Generations:
                         continue
                     ticket.cache = "hit" if verdict.kind == "hit" else "joined"
                     ticket.age_s = verdict.age_ms // 1000
+                    ticket.is_claimable = verdict.kind == "replay"
                     self._own(ticket, _just(Outcome(pictures, usage, 0)))
                     return
                 case _:
