@@ -64,6 +64,14 @@ class Ticket:
         """Whether its pictures are paid for by another request."""
         return self.cache in {"hit", "joined"}
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether it led and got fewer pictures than it asked for, which are not cached but could be claimed."""
+        task = self.task
+        if self.cache != "miss" or not task.done() or task.cancelled() or task.exception() is not None:
+            return False
+        return len(task.result().pictures) < self.wish.plan.n
+
 
 class Generations:
     """Admits requests and keeps hold of what they started until it ends. `clock` is monotonic, `now` unix seconds.
@@ -141,7 +149,7 @@ class Generations:
             ticket.led.waiting -= 1
         if ticket.owns_task and not answered:
             ticket.task.cancel()
-        if answered and ticket.is_claimable:
+        if answered and (ticket.is_claimable or ticket.is_partial):
             self._chore(ticket.ledger.answered(ticket.wish.team, ticket.id))
         elif not answered and (ticket.is_claimable or ticket.cache == "miss"):
             self._chore(ticket.ledger.left(ticket.wish.team, ticket.id))
