@@ -89,7 +89,9 @@ class Gate:
         with redis_needed():
             told = await self._mark("sent", unless_abandoned=generation.is_abandoned)
         if told == "abandoned":
-            raise Unavailable("Its client left while it waited for its turn; nothing was bought.")
+            raise Unavailable(
+                "Its client left while it waited for its turn; nothing was bought. Try again.", code="server_overloaded"
+            )
         if told == "lost" or self._clock() - began > lease_s * _ENOUGH_LEASE:
             raise Unavailable(
                 "This worker was too slow and another may have taken over; nothing was bought. Try again.",
