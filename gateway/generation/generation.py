@@ -109,12 +109,17 @@ class Gate:
             return
 
     async def accepted(self, task: str) -> None:
-        """Write the task down, if need be later: it is paid for."""
-        self._generation.stages[self._part] = "submitted"
-        try:
+        """Write the task down, if need be later: it is paid for. Until then nobody else could collect it."""
+
+        async def write() -> None:
             await self._mark("submitted", task=task)
+            if self._generation.stages[self._part] == "sent":
+                self._generation.stages[self._part] = "submitted"
+
+        try:
+            await write()
         except RedisTrouble:
-            self._insist(lambda: self._mark("submitted", task=task))
+            self._insist(write)
 
     async def _mark(
         self, state: Literal["reserved", "sent", "submitted"], *, task: str = "", unless_abandoned: bool = False
