@@ -135,16 +135,17 @@ class Generations:
                 code="server_overloaded",
             )
         ticket = Ticket(wish, self._ledger)
-        await self._admit(wish, ticket)
         self._waiting[wish.key_id] += 1
+        try:
+            await self._admit(wish, ticket)
+        except BaseException:
+            self._waits_no_more(wish.key_id)
+            raise
         return ticket
 
     def leave(self, ticket: Ticket, *, answered: bool) -> None:
         """Let go of a request's share; what is being made goes on without it, for the retry to collect."""
-        key_id = ticket.wish.key_id
-        self._waiting[key_id] -= 1
-        if self._waiting[key_id] <= 0:
-            del self._waiting[key_id]
+        self._waits_no_more(ticket.wish.key_id)
         if ticket.led is not None:
             ticket.led.waiting -= 1
         if ticket.owns_task and not answered:
@@ -209,6 +210,11 @@ class Generations:
         await self._maker.settled()
         if self._chores:
             await asyncio.wait(self._chores)
+
+    def _waits_no_more(self, key_id: str) -> None:
+        self._waiting[key_id] -= 1
+        if self._waiting[key_id] <= 0:
+            del self._waiting[key_id]
 
     async def _admit(self, wish: Wish, ticket: Ticket) -> None:
         """Ask the ledger until there is something to wait for."""
