@@ -61,6 +61,8 @@ from gateway.upstream.client import Upstream
 from gateway.upstream.download import Downloader
 from gateway.upstream.transport import AiohttpTransport
 
+_CHORES_END_S = 5.0
+
 
 def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> ASGIApp:
     """Build the application; nothing connects before its first use.
@@ -140,6 +142,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         readiness.draining = True
         await generations.drain()
         chores.cancel()
+        await asyncio.wait([chores], timeout=_CHORES_END_S)  # they use what is closed below
         await upstream.aclose()
         await downloader.aclose()
         pictures.close()
