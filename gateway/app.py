@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +13,10 @@ from litestar import Litestar
 from litestar.types import ASGIApp
 
 from gateway.api.access import Access
+from gateway.api.admin import admin_router
+from gateway.api.admin.brakes import brakes_router
+from gateway.api.admin.generations import cache_router, generations_router
+from gateway.api.admin.usage import usage_router
 from gateway.api.docs import docs_router
 from gateway.api.errors import handle
 from gateway.api.files import files_route
@@ -22,6 +26,7 @@ from gateway.api.models import models_router
 from gateway.api.origin import PublicOrigin
 from gateway.catalog import load_catalog
 from gateway.generation.archive import Archive
+from gateway.generation.braking import Braking
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
 from gateway.generation.engine import Generations
@@ -34,13 +39,19 @@ from gateway.generation.plan import Planner
 from gateway.generation.waiting import Endings
 from gateway.settings import Settings, shipped
 from gateway.store.blobs import Blobs
+from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
-from gateway.store.connection import Client, connect
+from gateway.store.connection import Client, RedisTrouble, connect
+from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
-from gateway.store.ledger import ENDED, Ledger, Rules
+from gateway.store.ledger import ENDED, Ledger
+from gateway.store.reconciliation import Reconciliation
+from gateway.store.rules import rules_of
 from gateway.store.scripts import Scripts
 from gateway.store.secrets import Signer, signing_key
 from gateway.store.spool import Spool
+from gateway.store.teams import Teams
+from gateway.store.usage import UsageReports
 from gateway.store.watermark import Watermark
 from gateway.telemetry.events import Emit, Event
 from gateway.telemetry.log import LogListener
@@ -68,7 +79,8 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     upstream = _upstream(settings, transport)
     downloader = _downloader(settings, transport)
     pictures = Pictures(threads=settings.images.transcode_threads, max_pixels=settings.images.max_pixels)
-    ledger = Ledger(Scripts(state), state, _rules(settings))
+    scripts = Scripts(state, wait_replicas=settings.redis.durability == "wait", wait_ms=settings.redis.wait_ms)
+    ledger = Ledger(scripts, state, rules_of(settings))
     endings = Endings(ledger, Channel(state, ENDED).messages, check_s=settings.generations.check_s, emit=emit)
     archive = Archive(Blobs(blobs), memory_bytes=settings.cache.memory_bytes)
     slots = Slots(max_in_flight=settings.limits.max_in_flight, max_queued=settings.limits.max_queued)
@@ -80,6 +92,9 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         clock=time.monotonic,
         emit=emit,
     )
+    records = GenerationRecords(state, ledger)
+    brakes = Brakes(state, scripts)
+    braking = Braking(brakes, records.cost)
     spool = Spool(Path(settings.server.state_dir) / "spool", ledger, now=time.time)
     limits = settings.limits
     generations = Generations(
@@ -91,6 +106,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         catalog=catalog,
         slots=slots,
         circuits=Circuits(failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic),
+        braking=braking,
         ttl_s=settings.cache.ttl_s,
         least_kept_s=settings.images.url_life_s,
         most_waiting=limits.max_waiting,
@@ -103,6 +119,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         ledger,
         endings,
         spool=spool,
+        braking=braking,
         watermark=Watermark(state, blobs, high=settings.cache.high_water),
         teams=keys.teams,
         sweep_s=settings.generations.sweep_s,
@@ -116,6 +133,8 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        with suppress(*RedisTrouble):
+            await braking.refresh()
         chores = asyncio.ensure_future(keeper.run())
         yield
         readiness.draining = True
@@ -142,6 +161,24 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
             files_route(hosting=hosting),
             health_router(readiness=readiness, metrics=metrics),
             docs_router(catalog),
+            admin_router(
+                admin_key=settings.server.admin_key,
+                keys=keys,
+                teams=Teams(state),
+                catalog=catalog,
+                clock=time.time,
+                others=[
+                    usage_router(
+                        usage=UsageReports(state),
+                        generations=records,
+                        reconciliation=Reconciliation(state, scripts, retention_days=settings.usage.retention_days),
+                        clock=time.time,
+                    ),
+                    generations_router(generations=records, brakes=brakes),
+                    cache_router(ledger=ledger, generations=records, catalog=catalog),
+                    brakes_router(brakes=brakes, catalog=catalog),
+                ],
+            ),
         ],
         exception_handlers={Exception: handle},
         lifespan=[lifespan],
@@ -158,7 +195,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
 
 
 def _redis(settings: Settings, url: str, command_timeout_s: float) -> Client:
-    return connect(**(settings.redis.options(url) | {"command_timeout_s": command_timeout_s}))
+    return connect(**(settings.redis.connection() | {"url": url, "command_timeout_s": command_timeout_s}))
 
 
 def _upstream(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Upstream:
@@ -198,20 +235,6 @@ def _downloader(settings: Settings, transport: httpx.AsyncBaseTransport | None) 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _rules(settings: Settings) -> Rules:
-    cache, usage = settings.cache, settings.usage
-    return Rules(
-        lease_ms=int(settings.generations.lease_s * 1000),
-        join=cache.join,
-        charge_unknown=usage.charge_unknown,
-        retention_days=usage.retention_days,
-        unclaimed_s=cache.unclaimed_s,
-        tombstone_s=cache.tombstone_s,
-        dispute_s=usage.dispute_days * 86_400,
-        idempotency_s=cache.idempotency_s,
-    )
 
 
 def _driver(settings: Settings, upstream: Upstream, emit: Emit) -> Driver:

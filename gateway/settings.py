@@ -28,6 +28,7 @@ Workers = Annotated[int, Meta(ge=1, le=256, description="a whole number from 1 t
 Seconds = Annotated[float, Meta(gt=0, le=1e9, description="a number of seconds above 0")]
 Fraction = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
 Level = Annotated[Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error")]
+Durability = Annotated[Literal["async", "wait"], Meta(description="async or wait")]
 Format = Annotated[Literal["json", "pretty", "auto"], Meta(description="json, pretty or auto")]
 
 Down = Annotated[Literal["deny", "allow"], Meta(description="deny or allow")]
@@ -93,6 +94,7 @@ class Server(Section, frozen=True):
     stream_keepalive_s: Seconds
     shutdown_grace_s: Seconds
     signing_key: Secret
+    admin_key: Secret
     models: Text
 
 
@@ -155,20 +157,17 @@ class Polling(Section, frozen=True):
 class RedisServer(Section, frozen=True):
     url: RedisUrl
     down: Down
+    durability: Durability
+    wait_ms: Count
     command_timeout_s: Seconds
     connect_timeout_s: Seconds
     max_connections: Count
     pool_timeout_s: Seconds
 
-    def options(self, url: str) -> dict[str, Any]:
-        """Give what `connect` takes, for this server or another one at `url`."""
-        return {
-            "url": url,
-            "command_timeout_s": self.command_timeout_s,
-            "connect_timeout_s": self.connect_timeout_s,
-            "max_connections": self.max_connections,
-            "pool_timeout_s": self.pool_timeout_s,
-        }
+    def connection(self) -> dict[str, Any]:
+        """Give what `connect` takes."""
+        told = msgspec.structs.asdict(self)
+        return {name: value for name, value in told.items() if name not in {"down", "durability", "wait_ms"}}
 
 
 class BlobsServer(Section, frozen=True):
@@ -224,6 +223,7 @@ _OWN_NAMES = {
     "server.state_dir": "GATEWAY_STATE_DIR",
     "server.public_url": "GATEWAY_PUBLIC_URL",
     "server.signing_key": "GATEWAY_SIGNING_KEY",
+    "server.admin_key": "GATEWAY_ADMIN_KEY",
     "server.models": "GATEWAY_MODELS",
     "upstream.api_key": "AIHUBMIX_API_KEY",
     "upstream.base_url": "AIHUBMIX_BASE_URL",

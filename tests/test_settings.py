@@ -246,14 +246,14 @@ def test_a_secret_may_come_from_a_file(tmp_path):
 
 def test_repr_hides_secrets():
     """What is secret never reaches a log by way of a repr."""
-    secrets = {variables(key)[0]: "hush" for key in ("upstream.api_key", "server.signing_key")}
+    secrets = {variables(key)[0]: "hush" for key in ("upstream.api_key", "server.signing_key", "server.admin_key")}
     urls = {variables(key)[0]: "redis://:hush@h" for key in ("redis.url", "blobs.url")}
     proxy = {"GATEWAY_DOWNLOAD_PROXY": "http://u:hush@h"}
 
     shown = repr(load_settings(secrets | urls | proxy))
 
     assert "hush" not in shown
-    assert shown.count("[secret]") == 5
+    assert shown.count("[secret]") == 6
 
 
 def test_settings_travel_as_json():
@@ -286,3 +286,17 @@ def test_an_empty_secret_file_stops_the_start(tmp_path):
     (tmp_path / "key").write_text("\n")
     with pytest.raises(SettingsError, match="the file is empty"):
         load_settings({"AIHUBMIX_API_KEY_FILE": str(tmp_path / "key")})
+
+
+def test_what_connects_to_redis_is_told_no_more_than_it_takes():
+    """Durability is the scripts' affair."""
+    redis = load_settings({"GATEWAY_REDIS_DURABILITY": "wait", "GATEWAY_REDIS_WAIT_MS": "20"}).redis
+
+    assert (redis.durability, redis.wait_ms) == ("wait", 20)
+    assert set(redis.connection()) == {
+        "url",
+        "command_timeout_s",
+        "connect_timeout_s",
+        "max_connections",
+        "pool_timeout_s",
+    }

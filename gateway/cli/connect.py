@@ -28,7 +28,7 @@ async def state_redis(settings: Settings) -> AsyncIterator[Client]:
     """Give a client of the state server; raises StartFailed or SettingsError."""
     with state_url(settings) as url:
         try:
-            redis = connect(**settings.redis.options(url))
+            redis = connect(**(settings.redis.connection() | {"url": url}))
         except ValueError as error:
             raise SettingsError(f"redis.url: {error}") from None
         try:

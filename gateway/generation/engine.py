@@ -10,9 +10,10 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.catalog import Catalog, Model
-from gateway.errors import NotFound, OutcomeUnknown, Unavailable, UpstreamFailed
+from gateway.errors import GatewayError, NotFound, OutcomeUnknown, Unavailable, UpstreamFailed
 from gateway.generation.admission import Wish, admission, refusal
 from gateway.generation.archive import Archive, Gone
+from gateway.generation.braking import Braking
 from gateway.generation.generation import Generation
 from gateway.generation.limits import Circuits, Slots
 from gateway.generation.making import Maker
@@ -83,6 +84,7 @@ class Generations:
         catalog: Catalog,
         slots: Slots,
         circuits: Circuits,
+        braking: Braking,
         ttl_s: int,
         least_kept_s: float,
         most_waiting: int,
@@ -99,6 +101,7 @@ class Generations:
         self._catalog = catalog
         self._slots = slots
         self._circuits = circuits
+        self._braking = braking
         self._ttl_s = ttl_s
         self._least_kept_s = least_kept_s
         self._most_waiting = most_waiting
@@ -279,9 +282,8 @@ class Generations:
             waiting=1,
         )
         try:
-            self._circuits.check(plan.model)
-            give_back = self._slots.place(plan.model, len(plan.parts))
-        except Unavailable:
+            give_back = await self._clear(generation, plan)
+        except GatewayError:
             await self._maker.drop(generation)
             raise
         ticket.cache = "miss" if verdict.shared and ticket.ledger is self._ledger else "bypass"
@@ -290,6 +292,19 @@ class Generations:
         ticket.owns_task = False
         ticket.task = self._launch(generation, self._make(generation, plan))
         ticket.task.add_done_callback(lambda _: give_back())
+
+    async def _clear(self, generation: Generation, plan: Plan) -> Callable[[], None]:
+        """Ask all that may still hold a purchase up; returns what gives its room back."""
+        self._braking.check(plan.model)
+        self._circuits.check(plan.model)
+        give_back = self._slots.place(plan.model, len(plan.parts))
+        if generation.ledger is self._ledger:
+            try:
+                await self._braking.reserve(generation.id, generation.team, plan.model, plan.estimate)
+            except GatewayError:
+                give_back()
+                raise
+        return give_back
 
     def _join(self, wish: Wish, ticket: Ticket, verdict: Verdict) -> None:
         ticket.cache = "joined"
@@ -339,6 +354,8 @@ class Generations:
     def _ended(self, generation: Generation, task: asyncio.Task[Outcome]) -> None:
         if self._running.get(generation.id) is generation:
             del self._running[generation.id]
+        if generation.booked is not None:
+            self._chore(self._braking.settle(generation.id, generation.booked))
         _hear(task)
 
     async def _run(self, generation: Generation, make: Coroutine[Any, Any, Outcome]) -> Outcome:

@@ -51,7 +51,7 @@ class Generation:
         self.waiting = waiting
         self.is_handed_over = False
         self.failure: GatewayError | None = None
-        self.cost: int | None = None
+        self.booked: int | None = None  # micro-dollars, once the ledger has it
         self.stages: list[Stage] = ["reserved"] * len(brief.counts)
 
     @property

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
+from gateway.generation.braking import Braking
 from gateway.generation.engine import Generations
 from gateway.generation.waiting import Endings
 from gateway.store.ledger import Ledger
@@ -12,6 +13,8 @@ from gateway.store.watermark import Watermark
 from gateway.telemetry.events import CachingChanged, Emit, GenerationExpired, StoreTroubled
 
 _RENEWALS_PER_LEASE = 4
+_BRAKE_S = 0.8
+_HEAL_S = 30.0
 _BOOK_S = 2.0
 _MEASURE_S = 5.0
 
@@ -30,6 +33,7 @@ class Keeper:
         endings: Endings,
         *,
         spool: Spool,
+        braking: Braking,
         watermark: Watermark,
         teams: Callable[[], Awaitable[list[str]]],
         sweep_s: float,
@@ -42,6 +46,7 @@ class Keeper:
         self._ledger = ledger
         self._endings = endings
         self._spool = spool
+        self._braking = braking
         self._watermark = watermark
         self._teams = teams
         self._sweep_s = sweep_s
@@ -57,6 +62,8 @@ class Keeper:
             renewed_every_s = self._ledger.rules.lease_ms / 1000 / _RENEWALS_PER_LEASE
             chores.create_task(self._often("renew", self.renew, renewed_every_s))
             chores.create_task(self._often("sweep", self.sweep, self._sweep_s))
+            chores.create_task(self._often("brake", self._braking.refresh, _BRAKE_S))
+            chores.create_task(self._often("heal", self._braking.heal, _HEAL_S))
             chores.create_task(self._often("book", self.book, _BOOK_S))
             chores.create_task(self._often("measure", self.measure, _MEASURE_S))
 

@@ -17,7 +17,8 @@ from gateway.generation.outcome import Outcome, record
 from gateway.generation.pictures import NoPicture, Picture
 from gateway.generation.plan import Part
 from gateway.store.connection import RedisTrouble
-from gateway.store.ledger import PartReport, PartState, Settled
+from gateway.store.ledger import PartReport, PartState
+from gateway.store.scripts import NotDurable
 from gateway.telemetry.events import BookingDelayed, Emit, PartFailed, SurplusDropped, fault_in, outcome_of
 
 Buy = Callable[[Generation, int, Gate], Awaitable[Result]]
@@ -87,7 +88,7 @@ class Maker:
         pictures = [picture for part in bought for picture in part.pictures]
         usages = [part.usage for part in bought if part.usage is not None]
         costs = [part.cost for part in bought]
-        booked = generation.cost if generation.cost is not None else sum(cost or 0 for cost in costs)
+        booked = generation.booked if generation.booked is not None else sum(cost or 0 for cost in costs)
         return Outcome(pictures, sum(usages, start=Usage()) if usages else None, None if None in costs else booked)
 
     async def drop(self, generation: Generation) -> None:
@@ -109,10 +110,8 @@ class Maker:
         kept = await self._archive.keep(bought.pictures, bought.usage, generation.kept_s)
         images, cost = len(bought.pictures), bought.cost or 0
         report = PartReport(index + 1, "delivered", images, cost, spare, kept)
-        settled = await self._report(generation, [report])
+        await self._report(generation, [report])
         generation.stages[index] = "done"
-        if settled is not None and settled.ended:
-            generation.cost = settled.cost
         return bought
 
     async def _bring_in(self, generation: Generation, index: int, buy: Buy) -> tuple[_Bought, int]:
@@ -142,18 +141,19 @@ class Maker:
         await self._report(generation, [report], record(generation.failure))
         generation.stages[index] = "done"
 
-    async def _report(self, generation: Generation, reports: list[PartReport], error: bytes = b"") -> Settled | None:
+    async def _report(self, generation: Generation, reports: list[PartReport], error: bytes = b"") -> None:
         """Settle what became of parts; while the store does not answer, later: nobody is kept waiting for that."""
 
-        async def settle() -> Settled:
-            return await generation.ledger.settle(generation.team, generation.id, generation.epoch, reports, error)
+        async def settle() -> None:
+            settled = await generation.ledger.settle(generation.team, generation.id, generation.epoch, reports, error)
+            if settled.ended:
+                generation.booked = settled.cost
 
         try:
-            return await settle()
+            await settle()
         except RedisTrouble:
             self._emit(BookingDelayed(generation.id))
             self._insist(settle)
-            return None
 
     def _gate(self, generation: Generation, index: int) -> Gate:
         return Gate(generation, index, clock=self._clock, insist=self._insist)
@@ -170,6 +170,8 @@ class Maker:
             await self._sleep(pause)
             try:
                 await work()
+            except NotDurable:
+                return  # it is booked, and what no replica has yet no repetition will bring to one
             except RedisTrouble:
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
             else:

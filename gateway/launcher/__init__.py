@@ -19,9 +19,10 @@ from gateway.launcher.listener import listen, url_of
 from gateway.launcher.signals import Signals
 from gateway.processes import StartFailed
 from gateway.settings import Settings, SettingsError
-from gateway.store.connection import connect
+from gateway.store.connection import RedisTrouble, connect
 from gateway.store.embedded import Embedded
 from gateway.store.keys import Keys
+from gateway.store.schema import SchemaTooNew, migrate
 
 _TICK_S = 0.2
 _START_S = 60.0
@@ -66,6 +67,7 @@ class Launcher:
             stack.enter_context(self._signals)
             listener = stack.enter_context(closing(listen(server.host, server.port)))
             self._open_store(stack)
+            asyncio.run(self._migrate())
             self._open_upstream(stack)
             self._start_workers(stack, listener)
             self._announce(url_of(listener))
@@ -137,8 +139,19 @@ class Launcher:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
+    async def _migrate(self) -> None:
+        client = connect(**self._settings.redis.connection())
+        try:
+            await migrate(client)
+        except SchemaTooNew as error:
+            raise StartFailed(str(error)) from None
+        except RedisTrouble:
+            self._say("Redis does not answer yet: requests get 503 until it does")
+        finally:
+            await client.aclose()
+
     async def _mint(self) -> str:
-        client = connect(**self._settings.redis.options(self._settings.redis.url))
+        client = connect(**self._settings.redis.connection())
         try:
             return (await Keys(client).create("default", "make run", _RUN_KEY_S)).secret
         finally:
@@ -175,6 +188,6 @@ class Launcher:
 def _check(urls: dict[str, str], settings: Settings) -> None:
     for key, url in urls.items():
         try:
-            connect(**settings.redis.options(url))
+            connect(**(settings.redis.connection() | {"url": url}))
         except ValueError as error:
             raise SettingsError(f"{key}: {error}") from None

@@ -60,7 +60,7 @@ class Cluster(RedisCluster):
         """Learn the layout if need be, from the nodes last known or the seeds: all addresses may have changed."""
         if self._initialize:
             self.nodes_manager.startup_nodes = self._seeds | self.nodes_manager.startup_nodes
-        return await super().initialize(additional_startup_nodes_info, last_failed_node_name)
+        return await super().initialize(additional_startup_nodes_info, last_failed_node_name or self._suspect)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -79,7 +79,7 @@ class Cluster(RedisCluster):
         What the first of them answers decides: a redirection says that it did not run.
         """
         async with self.turn():
-            await self.initialize(last_failed_node_name=self._suspect)
+            await self.initialize()
             node, asking = self._node_of(key), False
             for _ in range(_REDIRECTIONS):
                 sent = [_ASKING, *commands] if asking else commands
@@ -91,7 +91,7 @@ class Cluster(RedisCluster):
                     case AskError() as elsewhere:
                         node, asking = self._node_at(elsewhere.host, elsewhere.port), True
                     case ClusterDownError():
-                        self._initialize = True
+                        self._look_beyond(node)
                         return replies
                     case _:
                         return replies
@@ -103,12 +103,15 @@ class Cluster(RedisCluster):
             await node.disconnect_if_needed(connection)
             return await exchange(connection, commands, last_takes_s)
         except (RedisConnectionError, RedisTimeoutError, OSError):
-            # Another node may have taken over: ask one that answers before the next command.
-            self.nodes_manager.move_node_to_end_of_cached_nodes(node.name)
-            self._suspect, self._initialize = node.name, True
+            self._look_beyond(node)
             raise
         finally:
             node.release(connection)
+
+    def _look_beyond(self, node: ClusterNode) -> None:
+        # Another may have taken over: ask one that is well before the next command.
+        self.nodes_manager.move_node_to_end_of_cached_nodes(node.name)
+        self._suspect, self._initialize = node.name, True
 
     def _node_of(self, key: str) -> ClusterNode:
         return self.nodes_manager.get_node_from_slot(self.keyslot(key))

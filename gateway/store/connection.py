@@ -16,7 +16,7 @@ from gateway.store.redis_url import read_url
 from gateway.store.sentinel import primary
 
 Client: TypeAlias = Redis | Cluster
-"""What `connect` makes. On a cluster use commands of one slot and scripts; of pipelines, those without transaction."""
+"""What `connect` makes. All kinds take commands of one slot, and scripts; pipelines are not for clusters."""
 
 RedisTrouble = (RedisError, RedisClusterException, OSError)
 """What a store may raise when Redis is away, busy or refuses a command: catch all of it alike."""

@@ -138,6 +138,15 @@ def check_replaceable(key: KeyRecord, now: float) -> None:
         )
 
 
+def check_grace(grace_s: float) -> None:
+    """Raise InvalidRequest unless a replaced key can count for so many more seconds."""
+    if not 0 <= grace_s <= _LONGEST_LIFE_S:
+        raise InvalidRequest(
+            f"A grace of {grace_s:g} seconds: it must not be negative, nor above {_LONGEST_LIFE_S} (100 years).",
+            param="grace_s",
+        )
+
+
 def _check_name(name: str) -> None:
     if len(name) > _NAME_LENGTH or not name.isprintable():
         raise InvalidRequest(

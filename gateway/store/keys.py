@@ -27,6 +27,7 @@ from gateway.store.key_record import (
     KeyRecord,
     as_fields,
     check,
+    check_grace,
     check_replaceable,
     check_team,
     from_hash,
@@ -209,8 +210,7 @@ class Keys:
         old = await self.show(key_id)
         now = int(self._clock())
         check_replaceable(old, now)
-        if grace_s < 0:
-            raise InvalidRequest(f"A grace of {grace_s:g} seconds: it must not be negative.", param="grace")
+        check_grace(grace_s)
         ends = min(now + int(grace_s), old.expires or now + int(grace_s))
         retired = {"expires": str(ends)} if grace_s else {"revoked": str(now)}
         life = {"expires": str(now + old.expires - old.created) if old.expires else ""}

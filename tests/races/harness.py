@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import httpx
 import openai
+import redis
 
 from gateway.store.keys import Keys
 from tests.support.haste import hasty_catalogue
@@ -79,9 +80,13 @@ class Gateway:
         """All that it has written so far."""
         return (self.directory / "log").read_text()
 
-    def workers(self):
-        """List the process ids of the workers."""
-        return [pid for pid, command in descendants(self.process.pid).items() if "gateway.worker" in command]
+    def worker(self, chance):
+        """Choose the process id of one worker; one that was killed young takes a while to be back."""
+
+        def workers():
+            return [pid for pid, command in descendants(self.process.pid).items() if "gateway.worker" in command]
+
+        return chance.choice(until(workers, "a worker", 60))
 
     def kill(self):
         """Kill the launcher and every worker at once, as a power cut would."""
@@ -185,6 +190,10 @@ class Books:
         with self._valkey.client() as client:
             return work(client)
 
+    def _names(self, client, pattern):
+        nodes = {"target_nodes": "primaries"} if isinstance(client, redis.RedisCluster) else {}
+        return client.keys(f"{{{self._team}}}:{pattern}", **nodes)
+
     def under_way(self):
         """Count the generations that have not ended."""
         return self._read(lambda client: client.zcard(f"{{{self._team}}}:due"))
@@ -195,7 +204,7 @@ class Books:
         def read(client):
             totals = Counter()
             for kind in ("day", "month"):
-                for name in client.keys(f"{{{self._team}}}:{kind}:*"):
+                for name in self._names(client, f"{kind}:*"):
                     for field in ("reserved", "used"):
                         totals[kind, field] += int(client.hget(name, f"team:{field}") or 0)
             return totals
@@ -207,7 +216,7 @@ class Books:
 
         def read(client):
             totals = Counter()
-            for name in client.keys(f"{{{self._team}}}:usage:*"):
+            for name in self._names(client, "usage:*"):
                 for field, value in client.hgetall(name).items():
                     totals[field.decode().rpartition("|")[2]] += int(value)
             return totals
@@ -232,7 +241,7 @@ class Books:
         def read(client):
             return {
                 name.decode().rpartition(":")[2]: {k.decode(): v.decode() for k, v in client.hgetall(name).items()}
-                for name in client.keys(f"{{{self._team}}}:gen:*")
+                for name in self._names(client, "gen:*")
             }
 
         return self._read(read)

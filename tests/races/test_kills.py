@@ -58,15 +58,17 @@ def play(valkey, sandbox, key, urls, strike, number, *, clients=CLIENTS):
 
 
 @pytest.mark.timeout(7200)
-def test_one_of_two_workers_is_killed(own_valkey, upstream, tmp_path):
-    """Kill -9 of either worker at any instant: one submit, one picture, one charge."""
+@pytest.mark.parametrize("kind", ["own_valkey", "cluster"])
+def test_one_of_two_workers_is_killed(request, upstream, tmp_path, kind):
+    """Kill -9 of either worker at any instant: one submit, one picture, one charge; on one node and on a cluster."""
+    own_valkey = request.getfixturevalue(kind)
     _, key = mint(own_valkey.url)
-    unknown, number_of_rounds = 0, rounds(3)
+    unknown, number_of_rounds = 0, rounds(2)
     with Gateway(tmp_path / "a", upstream, own_valkey.url) as gateway:
         for number in range(number_of_rounds):
 
             def strike():
-                os.kill(random.Random(number).choice(gateway.workers()), signal.SIGKILL)
+                os.kill(gateway.worker(random.Random(number)), signal.SIGKILL)
 
             unknown += play(own_valkey, upstream, key, [gateway.url], strike, number)
         booked = Books(own_valkey).balance()
@@ -103,7 +105,7 @@ def test_a_worker_is_stopped_past_its_lease_and_continued(own_valkey, upstream, 
     number_of_rounds = rounds(1)
     with Gateway(tmp_path / "a", upstream, own_valkey.url) as gateway:
         for number in range(number_of_rounds):
-            pid = random.Random(number).choice(gateway.workers())
+            pid = gateway.worker(random.Random(number))
 
             def strike():
                 os.kill(pid, signal.SIGSTOP)

@@ -7,7 +7,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from gateway.store.connection import RedisTrouble
 from tests.support.relay import relayed
 from tests.support.valkey import gateway_client
-from tests.support.valkey_groups import until
+from tests.support.valkey_groups import until, until_it_works
 
 
 @pytest.fixture
@@ -26,16 +26,6 @@ async def own_client(own_cluster):
 
 def a_key_of(cluster, node):
     return next(key for key in map(str, range(1000)) if cluster.owner(key) is node)
-
-
-async def until_it_works(call):
-    """Call again as long as there is trouble, as a caller with patience does; returns the answer."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                return await call()
-            except RedisTrouble:
-                await asyncio.sleep(0.01)
 
 
 async def test_any_node_leads_to_all(cluster):
@@ -85,7 +75,7 @@ async def test_connections_that_the_server_closed_are_noticed_before_use(cluster
     await asyncio.gather(*(client.get("n") for _ in range(8)))
     cluster.owner("n").call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     async with asyncio.timeout(10):
-        while not all(one.should_reconnect() for one in owner_node(client)._connections):
+        while not all(one.should_reconnect() for one in owner_node(client)._connections):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert await asyncio.gather(*(client.get("n") for _ in range(8))) == [None] * 8
 
@@ -105,13 +95,17 @@ async def test_a_dropped_layout_is_trouble_with_redis(client):
 
 
 async def test_a_node_without_its_slots_is_trouble_until_it_has_them_again(own_cluster, own_client):
-    """CLUSTERDOWN reaches the caller; the same client goes on once the cluster is whole."""
+    """CLUSTERDOWN reaches the caller, and the layout is read anew; the same client goes on once the cluster is whole."""
     assert await own_client.exchange("n", [("INCR", "n")]) == [1]
     owner = own_cluster.owner("n")
     slot = own_client.keyslot("n")
     owner.call("CLUSTER DELSLOTS", slot)
     [answer] = await own_client.exchange("n", [("INCR", "n")])
     assert isinstance(answer, ClusterDownError)
+    read = own_client.nodes_manager._epoch
+    [answer] = await own_client.exchange("n", [("INCR", "n")])
+    assert isinstance(answer, ClusterDownError)
+    assert own_client.nodes_manager._epoch > read
     with pytest.raises(RedisTrouble):
         await own_client.incr("n")
     owner.call("CLUSTER ADDSLOTS", slot)

@@ -1,5 +1,3 @@
-import asyncio
-
 import pytest
 
 from gateway.errors import InvalidRequest, NotFound, Unauthenticated, Unavailable
@@ -369,12 +367,21 @@ async def test_what_is_over_or_replaced_cannot_be_rotated(keys, clock):
     assert len(await keys.list("t")) == 4
 
 
-async def test_of_rotations_at_the_same_time_one_wins(keys):
-    """However many clients ask, a key is replaced once; the others are told."""
+@pytest.mark.parametrize("how", ["rotated", "revoked"])
+async def test_what_was_replaced_or_revoked_meanwhile_is_not_replaced_again(keys, monkeypatch, how):
+    """Of two that rotate a key at the same time, both having seen it active, one wins and the other is told."""
     old = await keys.create("t")
-    done = await asyncio.gather(*(keys.rotate(old.id, grace_s=60) for _ in range(5)), return_exceptions=True)
-    assert [type(result) for result in done].count(InvalidRequest) == 4
-    assert len(await keys.list("t")) == 2
+    seen = await keys.show(old.id)
+    await (keys.rotate(old.id, grace_s=60) if how == "rotated" else keys.revoke(old.id))
+    before = await keys.list("t")
+
+    async def as_it_was(_):
+        return seen
+
+    monkeypatch.setattr(keys, "show", as_it_was)
+    with pytest.raises(InvalidRequest, match=f"The key {old.id} was replaced or revoked just now"):
+        await keys.rotate(old.id)
+    assert await keys.list("t") == before
 
 
 async def test_changing_a_key_changes_what_is_given_and_nothing_else(keys):

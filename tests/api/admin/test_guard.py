@@ -1,0 +1,77 @@
+import hmac
+
+import pytest
+from litestar import get
+
+from tests.support.admin import ADMIN_KEY, admin_app, client
+from tests.support.gateway import envelope, message
+from tests.support.serving import serving
+
+ROUTES = [
+    ("GET", "/admin/keys"),
+    ("POST", "/admin/keys"),
+    ("GET", "/admin/keys/abcdef012345"),
+    ("PATCH", "/admin/keys/abcdef012345"),
+    ("DELETE", "/admin/keys/abcdef012345"),
+    ("POST", "/admin/keys/abcdef012345/rotate"),
+    ("GET", "/admin/teams"),
+    ("GET", "/admin/teams/art"),
+    ("PUT", "/admin/teams/art"),
+    ("GET", "/admin/other"),
+]
+
+
+@get("/other")
+async def other() -> str:
+    return "it is there"
+
+
+def test_without_an_admin_key_there_is_no_admin(valkey_url):
+    """Every route is a 404, whatever key is sent."""
+    with serving(lambda: admin_app(valkey_url, "", [other])) as url, client(url, "") as http:
+        for method, path in ROUTES:
+            for headers in ({}, {"authorization": "Bearer"}, {"authorization": "Bearer x"}):
+                response = http.request(method, path, headers=headers)
+                assert envelope(response) == (404, "invalid_request_error", "not_found", None)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [
+        (None, None),
+        (b"Bearer", None),
+        (b"Basic " + ADMIN_KEY.encode(), None),
+        (b"Bearer wrong", "invalid_api_key"),
+        (b"Bearer \xff", "invalid_api_key"),
+        (b"Bearer " + ADMIN_KEY.encode()[:-1], "invalid_api_key"),
+        (b"Bearer " + ADMIN_KEY.encode() + b"x", "invalid_api_key"),
+    ],
+)
+def test_every_route_needs_the_admin_key(valkey_url, authorization, code):
+    """Before anything else is looked at; the key is not repeated."""
+    with serving(lambda: admin_app(valkey_url, others=[other])) as url, client(url, "") as http:
+        for method, path in ROUTES:
+            headers = {} if authorization is None else {"authorization": authorization}
+            response = http.request(method, path, headers=headers, content=b"{")
+            assert envelope(response) == (401, "invalid_request_error", code, None)
+            assert "wrong" not in message(response)
+
+
+def test_the_admin_key_opens_every_route(valkey_url):
+    """Those of others too; the scheme's case does not matter, and no answer may be cached."""
+    with serving(lambda: admin_app(valkey_url, others=[other])) as url, client(url) as http:
+        assert http.get("/admin/other").text == "it is there"
+        lower = http.get("/admin/keys", headers={"authorization": b"bearer  " + ADMIN_KEY.encode()})
+        assert (lower.status_code, lower.json()) == (200, {"data": []})
+        for method, path in ROUTES:
+            assert http.request(method, path).status_code != 401
+        assert lower.headers["cache-control"] == "no-store"
+
+
+def test_the_admin_key_is_compared_in_constant_time(valkey_url, monkeypatch):
+    """A check goes through the constant-time comparison, of hashes, and heeds it."""
+    seen = []
+    monkeypatch.setattr(hmac, "compare_digest", lambda *both: seen.append(both) or False)
+    with serving(lambda: admin_app(valkey_url)) as url, client(url) as http:
+        assert http.get("/admin/keys").status_code == 401
+    assert [len(part) for part in seen[0]] == [32, 32]
