@@ -23,11 +23,12 @@ from gateway.api.stream import outcome_facts
 from gateway.errors import GatewayError
 from gateway.generation.admission import Wish
 from gateway.generation.delivery import together
-from gateway.generation.engine import Generations, Ticket
+from gateway.generation.engine import Generations
 from gateway.generation.hosting import Hosting
 from gateway.generation.outcome import Outcome
 from gateway.generation.pictures import EXTENSIONS, MEDIA_TYPES, Picture
 from gateway.generation.plan import Plan, Planner
+from gateway.generation.ticket import Ticket
 from gateway.store.connection import RedisTrouble
 from gateway.store.identity import Identity
 from gateway.store.keys import Keys
