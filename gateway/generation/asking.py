@@ -16,7 +16,9 @@ _MOST_KNOWN = 10_000
 
 
 class Asking:
-    """`ttl_s` is how long pictures are replayed where their model does not say otherwise. `clock` is monotonic, `now` unix.
+    """`ttl_s` is how long pictures are replayed where their model does not say otherwise.
+
+    `clock` is monotonic, `now` gives unix seconds.
 
     With a `spool`, keys that were seen lately are served while Redis is away. `caches` is turned off where pictures
     have to make room for state.
