@@ -202,6 +202,11 @@ class Worker:
             await asyncio.wait([self._chores])
             self._chores = None
 
+    async def quiet(self):
+        """Wait until what is done on the side has been done."""
+        while self.generations._chores:
+            await asyncio.wait(self.generations._chores)
+
     async def die(self):
         """End as a killed process does: nothing is told to anybody."""
         await self.stop_chores()
@@ -284,6 +289,12 @@ async def collect(worker, ticket):
         return await asyncio.shield(ticket.task)
     finally:
         worker.generations.leave(ticket, answered=True)
+
+
+async def leave(worker, ticket):
+    """Give up waiting, as a client does that hangs up; returns when that has been noted."""
+    worker.generations.leave(ticket, answered=False)
+    await worker.quiet()
 
 
 async def make(worker, plan, **changes):
