@@ -28,6 +28,7 @@ from gateway.telemetry.events import (
     Admitted,
     Emit,
     GenerationFinished,
+    GenerationStarted,
     GenerationTaken,
     LeaseLost,
     ServedWithoutStore,
@@ -211,7 +212,9 @@ class Generations:
             question = admission(wish, self._new_id(), ttl_s=self._ttl_of(wish.plan.model), missing=missing)
             began = self._clock()
             verdict = await self._ask(wish, ticket, question)
-            self._emit(Admitted(wish.team, wish.plan.model.id, verdict.kind, verdict.limit))
+            ended = self._clock()
+            wish.phases.lap("admit", began, ended)
+            self._emit(Admitted(wish.team, wish.plan.model.id, verdict.kind, verdict.limit, ended - began))
             wish.tell(verdict)
             ticket.id = verdict.generation
             match verdict.kind:
@@ -227,6 +230,8 @@ class Generations:
                     except Gone:
                         missing = verdict.generation
                         continue
+                    finally:
+                        wish.phases.lap("store", ended, self._clock())
                     ticket.cache = "hit" if verdict.kind == "hit" else "joined"
                     ticket.age_s = verdict.age_ms // 1000
                     self._own(ticket, _just(Outcome(pictures, usage, 0)))
@@ -360,6 +365,7 @@ class Generations:
 
     async def _run(self, generation: Generation, make: Coroutine[Any, Any, Outcome]) -> Outcome:
         tag(generation_id=generation.id)
+        self._emit(GenerationStarted(generation.model.id))
         started = self._clock()
         outcome: Outcome | None = None
         failure: BaseException | None = None
@@ -377,6 +383,7 @@ class Generations:
             failure = error
             raise
         finally:
+            usage = outcome.usage if outcome else None
             self._emit(
                 GenerationFinished(
                     generation_id=generation.id,
@@ -388,6 +395,10 @@ class Generations:
                     delivered=len(outcome.pictures) if outcome else 0,
                     cost_micro_usd=outcome.cost if outcome else None,
                     seconds=self._clock() - started,
+                    laps=generation.phases.laps,
+                    input_tokens=usage.input_tokens if usage else None,
+                    output_tokens=usage.output_tokens if usage else None,
+                    adopted=generation.epoch > 1,
                 )
             )
         return outcome
