@@ -65,8 +65,12 @@ def generations_route(
         fields = wire.read_fields(await _body(request))
         plan = planner.plan(fields)
         facts["model"] = plan.model.id
-        ticket = await generations.start(_wish(request, identity, presented, plan, fields))
+        wish = _wish(request, identity, presented, plan, fields)
+        facts["phases"] = [wish.phases]
+        ticket = await generations.start(wish)
         facts |= {"generation_id": ticket.id, "cache": ticket.cache}
+        if ticket.leads is not None:
+            facts["phases"].append(ticket.leads.phases)
         seconds = deadline_s(request.headers, waiting.longest_s)
         any_size = _takes_any_size(request.headers)
         async with AsyncExitStack() as stack:

@@ -52,9 +52,9 @@ class Events:
                 yield self.completed(outcome)
                 self._patience.answered(None)
         except ClientLeft:
-            return
+            self._facts |= {"error_code": "client_left", "error_status": 499}
         except GatewayError as error:
-            self._facts["error_code"] = error.code
+            self._facts |= {"error_code": error.code, "error_status": error.status}
             yield _frame("error", b'{"type":"error",' + envelope_of(error)[1:])
 
     def completed(self, outcome: Outcome) -> bytes:

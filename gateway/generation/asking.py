@@ -37,6 +37,7 @@ class Asking:
         self._ledger = ledger
         self._spool = spool
         self._ttl_s = ttl_s
+        self._clock = clock
         self._now = now
         self._emit = emit
         self._known = Recent[str](_MOST_KNOWN, _KNOWN_S, clock)
@@ -49,6 +50,7 @@ class Asking:
         """
         question = admission(wish, self._new_id(), ttl_s=self._ttl_of(wish.plan.model), missing=missing)
         ledger: Journal = self._ledger
+        began = self._clock()
         try:
             verdict = await self._ledger.admit(wish.team, question)
         except Unavailable:
@@ -62,7 +64,9 @@ class Asking:
         else:
             if verdict.kind != "refused":
                 self._known.put(wish.key_id, verdict.models)
-        self._emit(Admitted(wish.team, question.model, verdict.kind, verdict.limit))
+        ended = self._clock()
+        wish.phases.lap("admit", began, ended)
+        self._emit(Admitted(wish.team, question.model, verdict.kind, verdict.limit, ended - began))
         wish.tell(verdict)
         return verdict, ledger
 

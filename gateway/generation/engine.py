@@ -173,7 +173,11 @@ class Generations:
         raise Unavailable("The picture could not be had now; nothing was bought. Try again.")
 
     async def _replay(self, ticket: Ticket, verdict: Verdict) -> None:
-        pictures, usage = await self._archive.load(verdict.results)
+        began = self._clock()
+        try:
+            pictures, usage = await self._archive.load(verdict.results)
+        finally:
+            ticket.wish.phases.lap("store", began, self._clock())
         ticket.cache = "hit" if verdict.kind == "hit" else "joined"
         ticket.age_s = verdict.age_ms // 1000
         ticket.own(_just(Outcome(pictures, usage, 0)))

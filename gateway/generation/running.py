@@ -9,7 +9,7 @@ from gateway.generation.generation import Generation
 from gateway.generation.outcome import Outcome
 from gateway.generation.ticket import hear
 from gateway.store.ledger import Journal
-from gateway.telemetry.events import Emit, GenerationFinished, outcome_of
+from gateway.telemetry.events import Emit, GenerationFinished, GenerationStarted, outcome_of
 from gateway.telemetry.log import tag
 
 
@@ -58,6 +58,7 @@ class Running:
 
     async def _run(self, generation: Generation, make: Coroutine[Any, Any, Outcome]) -> Outcome:
         tag(generation_id=generation.id)
+        self._emit(GenerationStarted(generation.model.id))
         started = self._clock()
         outcome: Outcome | None = None
         failure: BaseException | None = None
@@ -75,6 +76,7 @@ class Running:
             failure = error
             raise
         finally:
+            usage = outcome.usage if outcome else None
             self._emit(
                 GenerationFinished(
                     generation_id=generation.id,
@@ -86,6 +88,10 @@ class Running:
                     delivered=len(outcome.pictures) if outcome else 0,
                     cost_micro_usd=outcome.cost if outcome else None,
                     seconds=self._clock() - started,
+                    laps=generation.phases.laps,
+                    input_tokens=usage.input_tokens if usage else None,
+                    output_tokens=usage.output_tokens if usage else None,
+                    adopted=generation.epoch > 1,
                 )
             )
         return outcome

@@ -34,6 +34,11 @@ class Ticket:
         """Whether its pictures are paid for by another request."""
         return self.cache in {"hit", "joined"}
 
+    @property
+    def leads(self) -> Generation | None:
+        """The generation that is made here for this very request, if there is one."""
+        return None if self.is_free else self._waits_for
+
     def share(self, generation: Generation) -> None:
         """Wait for a generation of this worker, which goes on when the request does not wait any more."""
         generation.waiting += 1
