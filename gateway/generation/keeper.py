@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
+from gateway.generation.asking import Asking
 from gateway.generation.braking import Braking
 from gateway.generation.engine import Generations
 from gateway.generation.waiting import Endings
@@ -14,6 +15,7 @@ from gateway.telemetry.events import CachingChanged, Emit, GenerationExpired, St
 
 _RENEWALS_PER_LEASE = 4
 _BRAKE_S = 0.8
+_HEAL_S = 30.0
 _BOOK_S = 2.0
 _MEASURE_S = 5.0
 
@@ -28,6 +30,7 @@ class Keeper:
     def __init__(
         self,
         generations: Generations,
+        asking: Asking,
         ledger: Ledger,
         endings: Endings,
         *,
@@ -42,6 +45,7 @@ class Keeper:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._generations = generations
+        self._asking = asking
         self._ledger = ledger
         self._endings = endings
         self._spool = spool
@@ -62,6 +66,7 @@ class Keeper:
             chores.create_task(self._often("renew", self.renew, renewed_every_s))
             chores.create_task(self._often("sweep", self.sweep, self._sweep_s))
             chores.create_task(self._often("brake", self._braking.refresh, _BRAKE_S))
+            chores.create_task(self._often("heal", self._braking.heal, _HEAL_S))
             chores.create_task(self._often("book", self.book, _BOOK_S))
             chores.create_task(self._often("measure", self.measure, _MEASURE_S))
 
@@ -91,8 +96,8 @@ class Keeper:
     async def measure(self) -> None:
         """Stop caching where state would soon have no room, and go on when there is some again."""
         caches = not await self._watermark.is_passed()
-        if caches != self._generations.caches:
-            self._generations.caches = caches
+        if caches != self._asking.caches:
+            self._asking.caches = caches
             self._emit(CachingChanged(caches))
 
     async def _often(self, name: str, chore: Callable[[], Awaitable[None]], every_s: float) -> None:
