@@ -91,7 +91,7 @@ def test_the_variables_are_settings():
     assert REFERENCES.keys() == secrets.keys()
     assert ENV.keys() - secrets.keys() == {"TMPDIR"}
     settings = load_settings(SHARED | secrets)
-    assert settings.metrics.port == PORTS["metrics"]
+    assert (settings.metrics.host, settings.metrics.port) == ("0.0.0.0", PORTS["metrics"])
     assert settings.server.port == PORTS["http"]
 
 
