@@ -45,7 +45,9 @@ def test_prometheus_finds_its_rules():
     assert list((DEPLOY / "prometheus").glob(pattern))
 
 
-@pytest.mark.skipif(not shutil.which("promtool") and "CI" not in os.environ, reason="needs promtool (Debian: prometheus)")
+@pytest.mark.skipif(
+    not shutil.which("promtool") and "CI" not in os.environ, reason="needs promtool (Debian: prometheus)"
+)
 def test_prometheus_takes_its_configuration(tmp_path):
     """And refuses another."""
 
