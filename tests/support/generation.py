@@ -226,8 +226,9 @@ class Worker:
     async def stop_chores(self):
         """Renew no lease any more, look after nothing, hear nothing: as a worker does that was stopped."""
         if self._chores is not None:
-            self._chores.cancel()
-            await asyncio.wait([self._chores])
+            while not self._chores.done():  # Python 3.11's wait_for, in redis-py, may swallow a cancellation
+                self._chores.cancel()
+                await asyncio.wait([self._chores], timeout=1)
             self._chores = None
 
     async def quiet(self):
