@@ -13,7 +13,12 @@ from gateway.dialects.ask import Ask
 from gateway.errors import InvalidRequest
 
 _ON_EVERY_MODEL = ("n", "output_format", "output_compression")
-_ON_SOME = ("quality", "style", "background", "moderation")
+_ON_SOME = {
+    "quality": "How much care is taken; it may set the price.",
+    "style": "How far from life the picture may be.",
+    "background": "Transparent needs PNG or WebP.",
+    "moderation": "Low is less strict.",
+}
 _OTHER_SPELLINGS = {"aspectRatio", "numberOfImages", "input_image", "refer_image"}
 _PICTURE = "https://example.com/picture.png"
 
@@ -35,7 +40,11 @@ def _object(model: Model) -> dict[str, Any]:
     parameters = (
         _shape(model)
         | {name: OPENAI[name] for name in _ON_EVERY_MODEL}
-        | {name: OPENAI[name] | {"enum": values} for name in _ON_SOME if (values := _honoured(model, name))}
+        | {
+            name: {"type": "string", "enum": values, "description": description}
+            for name, description in _ON_SOME.items()
+            if (values := _honoured(model, name))
+        }
         | {name: own_schema(name) for name in own if name != "aspect_ratio"}
     )
     return {
@@ -60,7 +69,8 @@ def _shape(model: Model) -> dict[str, Schema]:
         }
     values = sizes.common if isinstance(sizes, RatioRange) else sizes.values
     closed = {} if isinstance(sizes, RatioRange) else {"enum": list(values)}
-    return {"aspect_ratio": own_schema("aspect_ratio") | {"examples": list(values)} | closed}
+    words_for_it = {"description": "Width to height.", "examples": list(values)}
+    return {"aspect_ratio": own_schema("aspect_ratio") | words_for_it | closed}
 
 
 def _honoured(model: Model, name: str) -> list[str]:

@@ -31,7 +31,7 @@ def login_routes(*, sessions: Sessions, origin: PublicOrigin, assets: Assets, tr
 
     @post("/login", request_max_body_size=_MOST_BYTES)
     async def log_in(request: Request[Any, Any, Any]) -> Response[bytes]:
-        given = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=8)
+        given = parse_qs((await request.body()).decode(errors="replace"))
         place = _place(given.get("next", [""])[0])
         wait_s = math.ceil(tries.wait_s())
         if wait_s:
@@ -44,13 +44,13 @@ def login_routes(*, sessions: Sessions, origin: PublicOrigin, assets: Assets, tr
         return response
 
     @post("/logout", status_code=204)
-    async def log_out(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def log_out(request: Request[Any, Any, Any]) -> Response[None]:
         session = await sessions.read(request.cookies.get(COOKIE, ""))
         if session and not await sessions.is_token(session, request.headers.get(TOKEN_HEADER, "")):
             raise Forbidden(f"Send the page's token in the header {TOKEN_HEADER}.", code="csrf_token_missing")
-        response = Response(b"", status_code=204, headers={"cache-control": "no-store"})
-        response.set_cookie(_cookie("", 0, is_https=origin.is_https(request)))
-        return response
+        left = Response(None, status_code=204, headers={"cache-control": "no-store"})
+        left.set_cookie(_cookie("", 0, is_https=origin.is_https(request)))
+        return left
 
     return [show_login, log_in, log_out]
 

@@ -3,10 +3,10 @@
 import { h, svg } from "./dom.js";
 
 const WIDTH = 600;
-const HEIGHT = 150;
-const LEFT = 48;
-const BOTTOM = 20;
-const TOP = 10;
+const HEIGHT = 160;
+const LEFT = 76;
+const BOTTOM = 26;
+const TOP = 14;
 
 /** Draw `days`, each {day: "2026-11-24", value}; `write` makes text of a value. */
 export function chart(title, days, write) {
@@ -27,10 +27,12 @@ export function chart(title, days, write) {
     const isLast = index === days.length - 1;
     return svg("rect", { ...place, class: isLast && "today" }, svg("title", {}, `${day}: ${write(value)}`));
   });
-  const every = Math.ceil(days.length / 5);
+  const every = Math.ceil(days.length / 4);
   const labels = days.map(({ day }, index) => {
     const isShown = (days.length - 1 - index) % every === 0;
-    const place = { x: LEFT + step * (index + 0.5), y: HEIGHT - 4, "text-anchor": "middle" };
+    const isLast = index === days.length - 1;
+    const x = isLast ? WIDTH : LEFT + step * (index + 0.5);
+    const place = { x, y: HEIGHT - 4, "text-anchor": isLast ? "end" : "middle" };
     return isShown && svg("text", place, short(day));
   });
   const picture = svg(

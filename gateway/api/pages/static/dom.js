@@ -45,7 +45,7 @@ export function table(caption, columns, rows, { isCaptionShown = true, empty = "
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
     h("tbody", { role: "rowgroup" }, body),
   );
-  return h("div", { class: "scroll cards", role: "region", "aria-label": caption, tabindex: "0" }, made);
+  return h("div", { class: "scroll cards", role: "group", "aria-label": caption, tabindex: "0" }, made);
 }
 
 function cell(column, content, isFirst) {

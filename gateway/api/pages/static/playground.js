@@ -84,6 +84,7 @@ function showAnswer(answer, headers, seconds) {
   at("facts").replaceChildren(
     ...all.filter(([, value]) => value !== null).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
   );
+  at("picture").scrollIntoView({ block: "nearest" });
   at("status").textContent = `${plural(answer.data.length, "picture")} of ${at("model").value}.`;
 }
 

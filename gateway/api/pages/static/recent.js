@@ -4,38 +4,49 @@ import { get } from "./api.js";
 import { at, h, table } from "./dom.js";
 import { count, moment, money } from "./words.js";
 
-const SHOWN = 30;
+const FEW = 12;
+const MANY = 100;
+
+let shown = FEW;
 
 export async function fetchRecent(team) {
   const [generations, thumbnails] = await Promise.all([
-    get("generations", { state: "all", count: String(SHOWN), team }),
+    get("generations", { state: "all", count: String(MANY), team }),
     get("thumbnails", { team }),
   ]);
   return { generations, thumbnails };
 }
 
-export function showRecent({ generations, thumbnails }) {
+export function showRecent(fetched) {
+  const { generations, thumbnails } = fetched;
   const open = generations.data
     .filter((one) => one.state === "open")
     .map((one) => ({ ...one, images: null, cost_usd: null, outcome: ["soft", "under way"] }))
     .reverse();
   const ended = generations.settlements.map((entry) => ({ ...entry, outcome: outcomeOf(entry) }));
-  const rows = [...open, ...ended].slice(0, SHOWN);
+  const rows = [...open, ...ended];
   const pictures = new Map(thumbnails.data.map((one) => [one.generation, one.url]));
-  const thumbnail = { name: "Picture", kind: "alone", cell: (row) => small(row, pictures.get(row.id)) };
+  const thumbnail = { name: "Picture", kind: "picture-cell", cell: (row) => small(row, pictures.get(row.id)) };
   const columns = [
     { name: "Time", cell: (row) => h("span", { class: "moment" }, moment(row.at)) },
     ...(thumbnails.allowed ? [thumbnail] : []),
-    { name: "Outcome", cell: ({ outcome: [kind, words] }) => h("span", { class: `mark ${kind}` }, words) },
-    { name: "Model", cell: (row) => row.model },
-    { name: "Team", cell: (row) => row.team },
-    { name: "Images", kind: "number", cell: (row) => (row.images === null ? null : count(row.images)) },
-    { name: "Cost", kind: "number", cell: (row) => (row.cost_usd === null ? null : money(row.cost_usd)) },
+    { name: "Outcome", kind: "outcome-cell", cell: ({ outcome: [kind, words] }) => h("span", { class: `mark ${kind}` }, words) },
+    { name: "Model", kind: "model-cell", cell: (row) => row.model },
+    { name: "Team", kind: "team-cell", cell: (row) => row.team },
+    { name: "Images", kind: "number amount", cell: (row) => (row.images === null ? null : count(row.images)) },
+    { name: "Cost", kind: "number cost", cell: (row) => (row.cost_usd === null ? null : money(row.cost_usd)) },
     { name: "Generation", kind: "alone", cell: (row) => h("code", { class: "id" }, row.id) },
   ];
   at("recent-table").replaceChildren(
-    table("Recent generations", columns, rows, { isCaptionShown: false, empty: "Nothing has been drawn yet." }),
+    table("Recent generations", columns, rows.slice(0, shown), { isCaptionShown: false, empty: "Nothing has been drawn yet." }),
+    rows.length > shown ? h("button", { type: "button", class: "more", click: showMore }, `Show ${rows.length - shown} more`) : "",
   );
+
+  function showMore() {
+    shown = MANY;
+    showRecent(fetched);
+    at("recent").focus();
+  }
 }
 
 function outcomeOf(entry) {
