@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from gateway.generation.archive import Archive, Gone
 from gateway.generation.pictures import BROKEN, shrunk
 from gateway.store.recent import Recent
-from gateway.store.replayable import ReplayableResults
+from gateway.store.replayable import Replayable, ReplayableResults
 
 SIDE = 192
 """Pixels of a thumbnail's longer side."""
@@ -29,6 +29,10 @@ class Thumbnails:
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="thumbnails")
         self._made: Recent[bytes] = Recent(_KEPT, _KEPT_S, clock)
+
+    async def newest(self, team: str | None, count: int) -> list[Replayable]:
+        """List what there is to see, as `ReplayableResults.newest` does."""
+        return await self._replayable.newest(team, count)
 
     async def make(self, team: str, fingerprint: str) -> bytes | None:
         """Draw the first picture of a cache entry small; None where it is gone or broken.

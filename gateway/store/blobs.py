@@ -4,6 +4,7 @@ import math
 import re
 
 from gateway.store.connection import Client
+from gateway.store.timing import Timed
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 
@@ -14,12 +15,15 @@ class Blobs:
     Redis trouble is raised as it comes (`connection.RedisTrouble`): the caller may hold what is paid for.
     """
 
-    def __init__(self, redis: Client) -> None:
+    def __init__(self, redis: Client, timed: Timed | None = None) -> None:
         self._redis = redis
+        self._timed = timed or Timed()
 
     async def put(self, name: str, data: bytes, life_s: float) -> None:
         """Keep `data`, whose SHA-256 is `name`, for at least `life_s` seconds. A longer life that it has stays."""
-        life = math.ceil(life_s)
+        await self._timed.call("blob_put", self._put(name, data, math.ceil(life_s)), len(data))
+
+    async def _put(self, name: str, data: bytes, life: int) -> None:
         if not await self._redis.set(f"blob:{name}", data, ex=life, nx=True):
             await self._redis.expire(f"blob:{name}", life, gt=True)
 
@@ -34,5 +38,5 @@ class Blobs:
         """Fetch the bytes of that name; None if they are gone, or the name never was one."""
         if _NAME.fullmatch(name) is None:
             return None
-        held = await self._redis.get(f"blob:{name}")
+        held = await self._timed.call("blob_get", self._redis.get(f"blob:{name}"))
         return held if isinstance(held, bytes) else None

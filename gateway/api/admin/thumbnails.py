@@ -8,18 +8,18 @@ from litestar.params import FromPath
 from gateway.api.admin.fields import answer
 from gateway.errors import NotFound
 from gateway.generation.thumbnails import Thumbnails
-from gateway.store.replayable import Replayable, ReplayableResults
+from gateway.store.replayable import Replayable
 
 _MOST_OF_A_TEAM = 50
 
 
-def thumbnails_router(*, replayable: ReplayableResults, thumbnails: Thumbnails | None) -> Router:
+def thumbnails_router(*, thumbnails: Thumbnails | None) -> Router:
     """Make the handlers; without `thumbnails` there are none to see."""
 
     @get("/")
     async def list_thumbnails(request: Request[Any, Any, Any]) -> Response[bytes]:
         team = request.query_params.get("team")
-        found = await replayable.newest(team, _MOST_OF_A_TEAM) if thumbnails else []
+        found = await thumbnails.newest(team, _MOST_OF_A_TEAM) if thumbnails else []
         return answer({"allowed": thumbnails is not None, "data": [_object(entry) for entry in found]})
 
     @get("/{team:str}/{fingerprint:str}")

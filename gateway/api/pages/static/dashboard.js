@@ -3,7 +3,7 @@
 import { get, logOut } from "./api.js";
 import { at, h } from "./dom.js";
 import { fetchKeys, prepareKeys, showKeys } from "./keys.js";
-import { fetchStandings, showLimits } from "./limits.js";
+import { fetchConsumption, showLimits } from "./limits.js";
 import { fetchRecent, showRecent } from "./recent.js";
 import { fetchUsage, showUsage } from "./usage.js";
 import { time } from "./words.js";
@@ -15,13 +15,13 @@ async function refresh() {
   at("main").setAttribute("aria-busy", "true");
   at("problem").textContent = "";
   try {
-    const [usage, teams, standings, recent, held] = await Promise.all([
-      fetchUsage(team), get("teams"), fetchStandings(team), fetchRecent(team), fetchKeys(team),
+    const [usage, teams, consumption, recent, held] = await Promise.all([
+      fetchUsage(team), get("teams"), fetchConsumption(team), fetchRecent(team), fetchKeys(team),
     ]);
     keys = held.data;
     nameTeams(teams.data);
     showUsage(usage);
-    showLimits(teams.data.filter((one) => !team || one.team === team), keys, standings);
+    showLimits(teams.data.filter((one) => !team || one.team === team), keys, consumption);
     showRecent(recent);
     showKeys(keys, refresh);
     at("status").textContent = `As of ${time(Date.now() / 1000)} UTC.`;

@@ -6,11 +6,11 @@ import { count, money } from "./words.js";
 
 const LIMITS = ["requests_per_minute", "images_per_day", "budget_usd_per_month", "max_concurrent"];
 
-export const fetchStandings = (team) => get("standings", { team });
+export const fetchConsumption = (team) => get("consumption", { team });
 
 /** Show teams, and those of their keys that have limits of their own. */
-export function showLimits(teams, keys, standings) {
-  const held = new Map(standings.data.map((one) => [one.key ?? `team ${one.team}`, one]));
+export function showLimits(teams, keys, consumption) {
+  const held = new Map(consumption.data.map((one) => [one.key ?? `team ${one.team}`, one]));
   const unused = { images_today: 0, cost_usd_this_month: 0, under_way: 0 };
   const rows = teams.flatMap((team) => [
     { name: team.team, limits: team, used: held.get(`team ${team.team}`) ?? unused },

@@ -4,10 +4,10 @@ import pytest
 from litestar import Litestar
 
 from gateway.api.access import Access
+from gateway.api.admin.consumption import consumption_router
 from gateway.api.admin.guard import guarded
-from gateway.api.admin.standings import standings_router
 from gateway.api.errors import handle
-from gateway.store.standings import Standings
+from gateway.store.consumption import ConsumptionReader
 from tests.support.admin import ADMIN_KEY, NOW, client
 from tests.support.books import Books
 from tests.support.gateway import envelope
@@ -19,7 +19,7 @@ from tests.support.valkey import gateway_client
 def api(valkey_url):
     def app():
         redis = gateway_client(valkey_url)
-        routes = guarded(ADMIN_KEY, [standings_router(standings=Standings(redis, clock=lambda: NOW))])
+        routes = guarded(ADMIN_KEY, [consumption_router(consumption=ConsumptionReader(redis, clock=lambda: NOW))])
         made = Litestar(
             [routes],
             exception_handlers={Exception: handle},
@@ -42,10 +42,10 @@ async def test_what_counts_against_limits_is_told(api, redis_client):
     counted = {"images_today": 2, "cost_usd_this_month": 0.12, "under_way": 1}
 
     art = [{"team": "art", "key": None, **counted}, {"team": "art", "key": "k1", **counted}]
-    assert art == api.get("/admin/standings", params={"team": "art"}).json()["data"]
-    assert ["art", "art", "ops", "ops"] == [one["team"] for one in api.get("/admin/standings").json()["data"]]
+    assert art == api.get("/admin/consumption", params={"team": "art"}).json()["data"]
+    assert ["art", "art", "ops", "ops"] == [one["team"] for one in api.get("/admin/consumption").json()["data"]]
 
 
-def test_only_a_team_has_a_standing(api):
-    refused = api.get("/admin/standings", params={"team": "no team"})
+def test_only_a_team_consumes(api):
+    refused = api.get("/admin/consumption", params={"team": "no team"})
     assert envelope(refused) == (400, "invalid_request_error", "invalid_value", "team")

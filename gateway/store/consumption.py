@@ -14,7 +14,7 @@ from gateway.store.hashes import decoded, text
 from gateway.store.key_record import check_team
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Consumption(msgspec.Struct, frozen=True):
     """What counts against the limits of a key, or of a whole team where `key` is None.
 
     Images are those of the UTC day, `cost` those of the UTC month in micro-dollars; what is reserved is in both.
@@ -27,22 +27,22 @@ class Standing(msgspec.Struct, frozen=True):
     under_way: int
 
 
-class Standings:
+class ConsumptionReader:
     """Raises Unavailable while Redis does not answer. `clock` gives unix seconds."""
 
     def __init__(self, redis: Client, *, clock: Callable[[], float]) -> None:
         self._redis = redis
         self._clock = clock
 
-    async def read(self, team: str | None = None) -> list[Standing]:
+    async def read(self, team: str | None = None) -> list[Consumption]:
         """List each team, and behind it those of its keys that were used this month. Raises InvalidRequest."""
         if team is not None:
             check_team(team)
         with redis_needed():
             teams = [team] if team else sorted(text(name) for name in await self._redis.smembers("teams"))
-            return [standing for name in teams for standing in await self._of(name)]
+            return [one for name in teams for one in await self._of(name)]
 
-    async def _of(self, team: str) -> list[Standing]:
+    async def _of(self, team: str) -> list[Consumption]:
         now = self._clock()
         today = datetime.fromtimestamp(now, UTC)
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -57,7 +57,7 @@ class Standings:
                 pipe.zcount(f"{{{team}}}:due{suffix}", int(now * 1000), "+inf")
             under_way = await pipe.execute()
         return [
-            Standing(team, scope.partition(":")[2] or None, _held(day, scope), _held(month, scope), int(count))
+            Consumption(team, scope.partition(":")[2] or None, _held(day, scope), _held(month, scope), int(count))
             for scope, count in zip(scopes, under_way, strict=True)
         ]
 
