@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test bench check lint format lock
+.PHONY: help run test bench soak check lint format lock
 
 BIN := .venv/bin
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
@@ -17,6 +17,9 @@ test: .venv/dev.stamp ## Run the tests
 
 bench: .venv/dev.stamp ## Measure what a request costs (needs nginx and wrk); ARGS=--json or ARGS=--profile
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: .venv/dev.stamp ## Race, kill and restart whole gateways for an hour; ROUNDS=20 for less
+	SOAK_ROUNDS=$(or $(ROUNDS),200) $(BIN)/pytest -n 2 tests/races
 
 check: lint test ## Run all that CI runs
 

@@ -13,6 +13,10 @@ from litestar import Litestar
 from litestar.types import ASGIApp
 
 from gateway.api.access import Access
+from gateway.api.admin import admin_router
+from gateway.api.admin.brakes import brakes_router
+from gateway.api.admin.generations import cache_router, generations_router
+from gateway.api.admin.usage import usage_router
 from gateway.api.docs import docs_router
 from gateway.api.errors import handle
 from gateway.api.files import files_route
@@ -39,12 +43,17 @@ from gateway.store.blobs import Blobs
 from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
 from gateway.store.connection import Client, RedisTrouble
+from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
-from gateway.store.ledger import ENDED, Ledger, Rules
+from gateway.store.ledger import ENDED, Ledger
+from gateway.store.reconciliation import Reconciliation
+from gateway.store.rules import rules_of
 from gateway.store.scripts import Scripts
 from gateway.store.secrets import Signer, signing_key
 from gateway.store.spool import Spool
+from gateway.store.teams import Teams
 from gateway.store.timing import Timed
+from gateway.store.usage import UsageReports
 from gateway.store.watermark import Watermark
 from gateway.telemetry.events import Emit, Event
 from gateway.telemetry.log import LogListener
@@ -76,7 +85,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     scripts = Scripts(
         state, wait_replicas=settings.redis.durability == "wait", wait_ms=settings.redis.wait_ms, timed=timed
     )
-    ledger = Ledger(scripts, state, _rules(settings))
+    ledger = Ledger(scripts, state, rules_of(settings))
     endings = Endings(ledger, Channel(state, ENDED).messages, check_s=settings.generations.check_s, emit=emit)
     archive = Archive(blobs, memory_bytes=settings.cache.memory_bytes)
     slots = Slots(max_in_flight=settings.limits.max_in_flight, max_queued=settings.limits.max_queued)
@@ -88,7 +97,9 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         clock=time.monotonic,
         emit=emit,
     )
-    braking = Braking(Brakes(state, scripts))
+    records = GenerationRecords(state, ledger)
+    brakes = Brakes(state, scripts)
+    braking = Braking(brakes, records.cost)
     spool = Spool(Path(settings.server.state_dir) / "spool", ledger, now=time.time)
     limits = settings.limits
     generations = Generations(
@@ -162,6 +173,24 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 else exposition(settings, state, blobs_redis, metrics.registry),
             ),
             docs_router(catalog),
+            admin_router(
+                admin_key=settings.server.admin_key,
+                keys=keys,
+                teams=Teams(state),
+                catalog=catalog,
+                clock=time.time,
+                others=[
+                    usage_router(
+                        usage=UsageReports(state),
+                        generations=records,
+                        reconciliation=Reconciliation(state, scripts, retention_days=settings.usage.retention_days),
+                        clock=time.time,
+                    ),
+                    generations_router(generations=records, brakes=brakes),
+                    cache_router(ledger=ledger, generations=records, catalog=catalog),
+                    brakes_router(brakes=brakes, catalog=catalog),
+                ],
+            ),
         ],
         exception_handlers={Exception: handle},
         lifespan=[lifespan],
@@ -214,20 +243,6 @@ def _downloader(settings: Settings, transport: httpx.AsyncBaseTransport | None) 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _rules(settings: Settings) -> Rules:
-    cache, usage = settings.cache, settings.usage
-    return Rules(
-        lease_ms=int(settings.generations.lease_s * 1000),
-        join=cache.join,
-        charge_unknown=usage.charge_unknown,
-        retention_days=usage.retention_days,
-        unclaimed_s=cache.unclaimed_s,
-        tombstone_s=cache.tombstone_s,
-        dispute_s=usage.dispute_days * 86_400,
-        idempotency_s=cache.idempotency_s,
-    )
 
 
 def _driver(settings: Settings, upstream: Upstream, emit: Emit) -> Driver:

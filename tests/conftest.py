@@ -5,6 +5,8 @@ import os
 import pytest
 
 from tests.support.admin import admin  # noqa: F401  fixture
+from tests.support.books_api import books_api  # noqa: F401  fixture
+from tests.support.command_line import command, in_books  # noqa: F401  fixtures
 from tests.support.gateway import gateway, key  # noqa: F401  fixtures
 from tests.support.nginx import reverse_proxy  # noqa: F401  fixture
 from tests.support.sandbox import sandbox, sandbox_server  # noqa: F401  fixtures

@@ -9,14 +9,23 @@ from click.testing import CliRunner
 from litestar import Litestar
 
 from gateway.api.admin import admin_router
+from gateway.api.admin.brakes import brakes_router
+from gateway.api.admin.generations import cache_router, generations_router
+from gateway.api.admin.usage import usage_router
 from gateway.api.docs.errors import FAILURES
 from gateway.api.docs.models import row
 from gateway.catalog import load_catalog
+from gateway.cli import COMMANDS as COMMAND_NAMES
 from gateway.cli import gateway as command_line
 from gateway.cli.wanted import read_wanted
 from gateway.sandbox.drills import in_prompt
 from gateway.settings import _OWN_NAMES, KINDS, load_settings, shipped, variables
+from gateway.store.brakes import Brakes
+from gateway.store.keys import Keys
 from gateway.store.limits import KINDS as KINDS_OF_LIMITS
+from gateway.store.schema import migrate
+from gateway.store.secrets import signing_key
+from tests.support.books import Books
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -95,7 +104,9 @@ def test_every_marker_of_the_sandbox_exists():
 
 
 COMMANDS = re.findall(
-    r"\bgateway ((?:keys|teams|apply|models|sandbox|serve)\b.*)$", "\n".join(blocks("sh")), re.MULTILINE
+    r"\bgateway ((?:keys|teams|apply|usage|generations|cache|brakes|models|check|sandbox|serve)\b.*)$",
+    "\n".join(blocks("sh")),
+    re.MULTILINE,
 )
 
 
@@ -107,7 +118,7 @@ def test_every_command_is_one(command):
 
 
 def test_the_commands_are_found():
-    assert {command.split()[0] for command in COMMANDS} == {"keys", "teams", "apply", "sandbox", "serve"}
+    assert {command.split()[0] for command in COMMANDS} == set(COMMAND_NAMES) - {"check", "models"}
 
 
 def test_the_file_of_teams_is_one(tmp_path):
@@ -128,7 +139,13 @@ def test_the_table_of_limits_is_complete():
 def test_the_table_of_the_admin_api_is_its_routes():
     """No more and no fewer."""
     told = [re.match(r"\| `(\w+) (\S+)`", line).groups() for line in table("Request")]
-    router = admin_router(admin_key="x", keys=None, teams=None, catalog=None, clock=None)
+    others = [
+        usage_router(usage=None, generations=None, reconciliation=None, clock=None),
+        generations_router(generations=None, brakes=None),
+        cache_router(ledger=None, generations=None, catalog=None),
+        brakes_router(brakes=None, catalog=None),
+    ]
+    router = admin_router(admin_key="x", keys=None, teams=None, catalog=None, clock=None, others=others)
     routes = [
         (method, re.sub(r"\{\w+?(?:_(\w+))?:str\}", lambda m: "{" + (m[1] or "team") + "}", route.path))
         for route in Litestar([router]).routes
@@ -136,6 +153,42 @@ def test_the_table_of_the_admin_api_is_its_routes():
         if route.path.startswith("/admin")
     ]
     assert sorted(told) == sorted(routes)
+
+
+async def test_every_key_that_lies_in_redis_is_in_the_table(redis_client):
+    """With its type, whatever the gateway has done; and whatever the table tells is somewhere."""
+    told = {}
+    for line in table("Key"):
+        pattern, kind = (cell.strip(" `") for cell in line.strip("|").split("|")[:2])
+        literal = re.escape(pattern.replace("{team}", "{art}"))
+        told[re.sub(r"<\w+>", lambda _: r"[\w:]+", literal)] = kind
+    await everything(redis_client)
+    seen = set()
+    for name in await redis_client.keys("*"):
+        kind = (await redis_client.type(name)).decode()
+        fits = [pattern for pattern, type_ in told.items() if type_ == kind and re.fullmatch(pattern, name.decode())]
+        assert fits, f"{name!r}, a {kind}"
+        seen.update(fits)
+    assert set(told) - seen == set()
+
+
+async def everything(redis):
+    """Let a gateway do all that leaves something in Redis."""
+    await migrate(redis)
+    await redis.set("signing-key", await signing_key(redis, ""))
+    await redis.set(f"blob:{'0' * 64}", b"an image")
+    books = Books(redis)
+    brakes = Brakes(redis, books.scripts)
+    made = await Keys(redis).create("art", "laptop")
+    await redis.hset(f"{{art}}:key:{made.id}", "requests_per_minute", 1000)
+    await brakes.set_budget(10**9)
+    await brakes.reserve("gen_01995e1c2d00000000000001", "art", 1)
+    await brakes.settle("gen_01995e1c2d00000000000000", 1)
+    shared = {"key": made.id, "shared": True, "stores": True}
+    await books.deliver(await books.lead(**shared))
+    await books.lose(await books.lead(**shared))
+    await books.deliver(await books.lead(key=made.id))
+    await books.lead(**shared, idempotency="d" * 64, body="b")
 
 
 @pytest.mark.parametrize("example", blocks("python"), ids=["start", "parameters", "reference"])

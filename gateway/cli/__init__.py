@@ -15,7 +15,12 @@ COMMANDS = {
     "keys": "Create, list, limit, rotate and revoke API keys.",
     "teams": "Limit teams, and list them.",
     "apply": "Make teams, keys and their limits what a file says.",
-    "models": "List the models.",
+    "usage": "Tell what was used and what it cost.",
+    "generations": "Tell what is under way, and settle disputes.",
+    "cache": "Drop cached pictures.",
+    "brakes": "Set a budget of the whole gateway, switch models off.",
+    "models": "List the models and their prices.",
+    "check": "Tell what is wrong with settings, Redis or prices.",
     "sandbox": "Start a simulated Aihubmix.",
 }
 

@@ -6,9 +6,9 @@ from gateway.cli import limit_text
 from gateway.cli.text import as_page, as_table, day, moment
 from gateway.store.key_record import KeyRecord
 
-WIDTH = 120  # columns
+WIDTH = 100  # columns
 _HEAD = ("ID", "TEAM", "NAME", "STATE", "EXPIRES", "LAST USE", "LIMITS", "MODELS")
-_WIDEST = (12, 14, 14, 7, 10, 10, 32)
+_WIDEST = (12, 10, 10, 7, 10, 10, 21)
 
 
 def page(key: KeyRecord, now: float) -> str:
@@ -32,13 +32,13 @@ def page(key: KeyRecord, now: float) -> str:
 
 
 def table(keys: Sequence[KeyRecord], now: float) -> str:
-    """Write a line for each key, at most WIDTH columns wide; long names are cut, ids never."""
+    """Write a line for each key, at most WIDTH columns wide; long names are cut, ids never, models are counted."""
     return as_table([_HEAD, *(_row(key, now) for key in keys)], widest=_WIDEST, width=WIDTH)
 
 
 def _row(key: KeyRecord, now: float) -> tuple[str, ...]:
     ends, used = day(key.expires, "never"), day(key.used, "never")
-    models = ",".join(key.models) or "all"
+    models = str(len(key.models)) if key.models else "all"
     return (key.id, key.team, key.name or "-", key.state(now), ends, used, limit_text.short(key.limits), models)
 
 

@@ -11,6 +11,7 @@ import click
 from gateway.cli.connect import state_redis
 from gateway.errors import InvalidRequest, Unavailable
 from gateway.settings import Settings
+from gateway.store.connection import Client
 from gateway.store.keys import Keys
 from gateway.store.teams import Teams
 
@@ -26,7 +27,12 @@ class Stored:
 
 
 def with_store(settings: Settings, work: Callable[[Stored], Awaitable[T]]) -> T:
-    """Do `work` on the store.
+    """Do `work` on the store; raises what `with_redis` does."""
+    return with_redis(settings, lambda redis: work(Stored(Keys(redis), Teams(redis))))
+
+
+def with_redis(settings: Settings, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Do `work` on Redis itself.
 
     Raises:
         click.UsageError: the store refuses what was asked for.
@@ -37,7 +43,7 @@ def with_store(settings: Settings, work: Callable[[Stored], Awaitable[T]]) -> T:
 
     async def connected() -> T:
         async with state_redis(settings) as redis:
-            return await work(Stored(Keys(redis), Teams(redis)))
+            return await work(redis)
 
     try:
         return asyncio.run(connected())

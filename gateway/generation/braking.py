@@ -2,20 +2,29 @@
 
 from gateway.catalog import Model
 from gateway.errors import Forbidden, QuotaSpent
-from gateway.store.brakes import Brakes, BrakeState
+from gateway.store.brakes import Brakes, BrakeState, Lookup
 from gateway.store.connection import redis_needed
 
 
 class Braking:
-    """Follows what is set within a second. While no budget is set, it costs no round trip."""
+    """Follows what is set within a second. While no budget is set, it costs no round trip.
 
-    def __init__(self, brakes: Brakes) -> None:
+    `cost_of` tells what a team's generation has cost, for reservations whose worker is gone.
+    """
+
+    def __init__(self, brakes: Brakes, cost_of: Lookup) -> None:
         self._brakes = brakes
+        self._cost_of = cost_of
         self._state = BrakeState(None, {})
 
     async def refresh(self) -> None:
         """Read what is set. Raises RedisTrouble."""
         self._state = await self._brakes.read()
+
+    async def heal(self) -> None:
+        """Settle reservations of generations that have ended without telling. Raises RedisTrouble."""
+        if self._state.budget is not None:
+            await self._brakes.heal(self._cost_of)
 
     def check(self, model: Model) -> None:
         """Refuse to buy from a model that is off.

@@ -14,6 +14,7 @@ from gateway.telemetry.events import CachingChanged, Emit, GenerationExpired, St
 
 _RENEWALS_PER_LEASE = 4
 _BRAKE_S = 0.8
+_HEAL_S = 30.0
 _BOOK_S = 2.0
 _MEASURE_S = 5.0
 
@@ -62,6 +63,7 @@ class Keeper:
             chores.create_task(self._often("renew", self.renew, renewed_every_s))
             chores.create_task(self._often("sweep", self.sweep, self._sweep_s))
             chores.create_task(self._often("brake", self._braking.refresh, _BRAKE_S))
+            chores.create_task(self._often("heal", self._braking.heal, _HEAL_S))
             chores.create_task(self._often("book", self.book, _BOOK_S))
             chores.create_task(self._often("measure", self.measure, _MEASURE_S))
 

@@ -16,7 +16,7 @@ from gateway.generation.limits import Slots
 from gateway.generation.outcome import Outcome, record
 from gateway.generation.pictures import NoPicture, Picture
 from gateway.generation.plan import Part
-from gateway.store.connection import RedisTrouble
+from gateway.store.connection import NotDurable, RedisTrouble
 from gateway.store.ledger import PartReport, PartState
 from gateway.telemetry.events import BookingDelayed, Emit, PartFailed, SurplusDropped, fault_in, outcome_of
 
@@ -191,6 +191,8 @@ class Maker:
             await self._sleep(pause)
             try:
                 await work()
+            except NotDurable:
+                return  # it is booked, and what no replica has yet no repetition will bring to one
             except RedisTrouble:
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
             else:

@@ -20,9 +20,10 @@ from gateway.launcher.metrics_directory import metrics_directory
 from gateway.launcher.signals import Signals
 from gateway.processes import StartFailed
 from gateway.settings import Settings, SettingsError
-from gateway.store.connection import connect
+from gateway.store.connection import RedisTrouble, connect
 from gateway.store.embedded import Embedded
 from gateway.store.keys import Keys
+from gateway.store.schema import SchemaTooNew, migrate
 
 _TICK_S = 0.2
 _START_S = 60.0
@@ -69,6 +70,7 @@ class Launcher:
             listener = stack.enter_context(closing(listen(server.host, server.port)))
             metrics = self._listen_for_metrics(stack)
             self._open_store(stack)
+            asyncio.run(self._migrate())
             self._open_upstream(stack)
             self._start_workers(stack, listener, metrics)
             self._announce(url_of(listener), url_of(metrics) if metrics else "")
@@ -163,6 +165,17 @@ class Launcher:
         )
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+    async def _migrate(self) -> None:
+        client = connect(**self._settings.redis.connection())
+        try:
+            await migrate(client)
+        except SchemaTooNew as error:
+            raise StartFailed(str(error)) from None
+        except RedisTrouble:
+            self._say("Redis does not answer yet: requests get 503 until it does")
+        finally:
+            await client.aclose()
 
     async def _mint(self) -> str:
         client = connect(**self._settings.redis.connection())

@@ -9,7 +9,7 @@ Every decision is one atomic script on one clock, Redis's own; all keys of a tea
 {t}:cache:<fp>           hash {gen, at, model, results}: what identical requests get; {t}:cached lists them by their end
 {t}:unknown:<fp>         the generation whose outcome is unknown, for as long as identical requests are held back
 {t}:unresolved           sorted set of generations of unknown outcome that nobody has resolved, by their end (unix ms)
-{t}:idem:<key>:<sha256>  hash {body, gen}: an idempotency key
+{t}:idem:<key>:<sha256>  hash {body, gen, results, at}: an idempotency key; results where the record may go before it
 {t}:rate:<scope>         what a scope's bucket of requests held, and when (unix ms)
 {t}:day:<d> {t}:month:<m>  hashes: what a scope has used and reserved: images a day, micro-dollars a month
 {t}:usage:<d>, {t}:usage   counters of a day, and the stream of settlements that they can be proved by

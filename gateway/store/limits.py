@@ -66,7 +66,8 @@ def check_limits(changes: Mapping[str, int | None]) -> None:
         name = _OUTSIDE[inside]
         kind = KINDS[name]
         if value is not None and not kind.least <= value <= kind.most:
-            raise _wrong(name, in_dollars(value) if name == BUDGET else value)
+            told = in_dollars(value) if name == BUDGET else value
+            raise InvalidRequest(_wrong(name, told), param=name)
 
 
 def limits_in(held: Mapping[str, str]) -> Limits:
@@ -98,19 +99,19 @@ def _amount(name: str, value: object) -> int | None:
         return None
     number = (int, Decimal) if name == BUDGET else int
     if isinstance(value, bool) or not isinstance(value, number):
-        raise _wrong(name, value, code="invalid_type")
+        raise InvalidRequest(_wrong(name, value), code="invalid_type", param=name)
     if name != BUDGET:
         return int(value)
     try:
         return micro_dollars(value)
     except ValueError:
-        raise _wrong(name, value) from None
+        raise InvalidRequest(_wrong(name, value), param=name) from None
 
 
-def _wrong(name: str, value: object, code: str | None = None) -> InvalidRequest:
+def _wrong(name: str, value: object) -> str:
     kind = KINDS[name]
     if name == BUDGET:
         right = f"dollars from 0 to {in_dollars(kind.most)} with at most 6 decimals"
     else:
         right = f"a whole number from {kind.least} to {kind.most}"
-    return InvalidRequest(f"{name} = {str(value)[:80]}: expected {right}, or none.", code=code, param=name)
+    return f"{name} = {str(value)[:80]}: expected {right}, or none."

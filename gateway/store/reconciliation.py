@@ -10,6 +10,7 @@ import msgspec
 from gateway.store.connection import Client, redis_needed
 from gateway.store.entries import SETTLED, Entry, forward, read
 from gateway.store.hashes import paired, text
+from gateway.store.key_record import check_team
 from gateway.store.scripts import Scripts
 from gateway.store.usage import split
 
@@ -49,7 +50,8 @@ class Reconciliation:
         self._retention_days = retention_days
 
     async def prove(self, team: str, now: float) -> Proof:
-        """Compare the books of a team at `now` (unix seconds); raises Unavailable."""
+        """Compare the books of a team at `now` (unix seconds); raises InvalidRequest and Unavailable."""
+        check_team(team)
         today = datetime.fromtimestamp(now, UTC).date()
         with redis_needed():
             since = await self._covered(team, today)

@@ -231,21 +231,21 @@ DRILLS = ["download-404=2", "download-500=2", "download-reset=2", "download-trun
 
 @pytest.mark.parametrize("model", ["V3", "flux-kontext-max"])
 @pytest.mark.parametrize("drill", DRILLS)
-async def test_every_download_drill_is_ridden_out(sandbox, model, drill):
+async def test_every_download_drill_is_ridden_out(sandbox, valkey_url, model, drill):
     """One purchase, one picture, whatever happens to its download."""
-    async with generations_at(sandbox) as generations:
+    async with generations_at(sandbox, valkey_url) as worker:
         plan = plan_for(model, prompt=f"a fox [[sandbox:{drill}]]")
-        outcome = await make(generations, plan)
+        outcome = await make(worker, plan)
     assert len(outcome.pictures) == 1
     assert (sandbox.stats().paid_calls, sandbox.stats().polling_url_calls) == (1, 0)
 
 
 @pytest.mark.parametrize(("drill", "code"), [("url-life=-1", "download_failed"), ("not-an-image", "upstream_error")])
-async def test_a_picture_that_cannot_be_had_is_not_bought_again(sandbox, drill, code):
+async def test_a_picture_that_cannot_be_had_is_not_bought_again(sandbox, valkey_url, drill, code):
     """An expired link, bytes that are no picture: 502 with its code, one purchase."""
-    async with generations_at(sandbox) as generations:
+    async with generations_at(sandbox, valkey_url) as worker:
         plan = plan_for("V3", prompt=f"a fox [[sandbox:{drill}]]")
         with pytest.raises(UpstreamFailed) as caught:
-            await make(generations, plan)
+            await make(worker, plan)
     assert caught.value.code == code
     assert sandbox.stats().paid_calls == 1

@@ -61,9 +61,28 @@ def ready(url="https://images.test/1.png"):
     return (200, {"status": "Ready", "result": {"sample": url}})
 
 
-async def run(script, clock=None, model=MODEL, emit=lambda _: None, **changes):
+class OpenGate:
+    """Lets everything through, and keeps what it was told."""
+
+    def __init__(self, refusing=None):
+        self.steps = []
+        self._refusing = refusing
+
+    async def sending(self):
+        self.steps.append("sending")
+        if self._refusing:
+            raise self._refusing
+
+    async def refused(self):
+        self.steps.append("refused")
+
+    async def accepted(self, task):
+        self.steps.append(f"accepted {task}")
+
+
+async def run(script, clock=None, model=MODEL, emit=lambda _: None, gate=None, **changes):
     driver = script.driver(clock or Clock(), emit, **changes)
-    return await driver.run(DIALECTS[model.dialect], model, BUY)
+    return await driver.run(DIALECTS[model.dialect], model, BUY, gate or OpenGate())
 
 
 async def test_one_call_buys_and_returns_the_pictures():
@@ -111,7 +130,7 @@ async def test_no_words_make_up_for_the_wrong_status(status):
 
     script = Script((status, {}))
     with pytest.raises(Unavailable):
-        await script.driver(Clock()).run(Trusting, MODEL, {})
+        await script.driver(Clock()).run(Trusting, MODEL, {}, OpenGate())
     assert len(script.bought) == 1
 
 
@@ -310,17 +329,56 @@ async def test_a_scripted_dialect_gets_every_reply_in_turn():
             return Result([Image(url=task)])
 
     script, clock, events = Script((201, {}), (200, {"id": "x"})), Clock(), Events()
-    result = await script.driver(clock, events).run(Dialect, MODEL, {"a": 1})
+    result = await script.driver(clock, events).run(Dialect, MODEL, {"a": 1}, OpenGate())
     assert result == Result([Image(url="x")])
     assert clock.slept == [2, 3]
     assert [(event.status, event.billable) for event in events.of(UpstreamAnswered)] == [(201, True), (200, False)]
+
+
+async def test_each_step_of_a_purchase_is_told_to_the_gate():
+    """Before each billable call, after each refusal, and with the task as soon as there is one."""
+    script, gate = (
+        Script((429, {"error": {"message": "slow"}}), httpx.ConnectError("x"), (200, TASK), ready()),
+        OpenGate(),
+    )
+    assert (await run(script, model=FLUX, gate=gate)).images
+    assert gate.steps == ["sending", "refused", "sending", "refused", "sending", "accepted t.1"]
+
+
+async def test_the_last_refusal_is_not_told_to_the_gate():
+    """Whoever called ends the part itself: a write in between would only be lost on the way."""
+    script, gate = Script((503, {"error": {"message": "overloaded"}})), OpenGate()
+    with pytest.raises(Unavailable):
+        await run(script, gate=gate, attempts=2)
+    assert gate.steps == ["sending", "refused", "sending"]
+
+
+async def test_a_gate_that_stays_shut_sends_nothing():
+    """What the gate raises is raised, and no call goes out."""
+    script = Script((200, PICTURE))
+    with pytest.raises(Unavailable, match="shut"):
+        await run(script, gate=OpenGate(refusing=Unavailable("the gate is shut")))
+    assert script.requests == []
+
+
+async def test_another_workers_task_is_collected_without_a_submit():
+    """Only polls go out, for as long as the caller says."""
+    script, clock = Script(ready()), Clock()
+    result = await script.driver(clock).collect(DIALECTS["flux"], FLUX, "t.9", 60)
+    assert result.images == [Image(url="https://images.test/1.png")]
+    assert [str(request.url) for request in script.requests] == ["https://tasks.test/v1/tasks/t.9"]
+
+    stuck, late = Script((200, {"status": "Pending"})), Clock()
+    with pytest.raises(OutcomeUnknown):
+        await stuck.driver(late).collect(DIALECTS["flux"], FLUX, "t.9", 60)
+    assert (1_060, []) == (pytest.approx(late.now), stuck.bought)
 
 
 async def over_a_socket(url, clock, **changes):
     """Buy from a real socket with the real transport."""
     async with closing(upstream_at(url, url, AiohttpTransport(limit=4, keepalive_s=4))) as upstream:
         model = row("dall-e-3", time_limit_s=changes.pop("time_limit_s", 20))
-        return await driver_for(upstream, clock, **changes).run(DIALECTS["openai"], model, BUY)
+        return await driver_for(upstream, clock, **changes).run(DIALECTS["openai"], model, BUY, OpenGate())
 
 
 @pytest.mark.parametrize("behaviour", [reset_after_body, read_then_silence])
@@ -366,7 +424,7 @@ async def draw(timed, prompt="a red fox", **limits):
     transport = AiohttpTransport(limit=4, keepalive_s=4)
     async with closing(upstream_at(sandbox.base_url, sandbox.tasks_url, transport)) as upstream:
         payload = {"prompt": prompt, "aspect_ratio": "1:1"}
-        return await driver_for(upstream, clock).run(DIALECTS["flux"], model, payload)
+        return await driver_for(upstream, clock).run(DIALECTS["flux"], model, payload, OpenGate())
 
 
 async def test_polling_is_thrifty_and_prompt(timed):

@@ -1,243 +1,158 @@
-"""A generation's life: detached from its request, whole or in part, to the end even at shutdown."""
+"""The life of generations: admitted, detached from the request, left, drained, and paid for once."""
 
 import asyncio
-import dataclasses
 import socket
 from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.errors import GatewayError, Moderated, OutcomeUnknown, Unavailable, UpstreamFailed
-from gateway.telemetry.events import GenerationFinished, PartFailed, PictureLost, SurplusDropped
-from tests.support.generation import Events, begin, generations_at, make, plan_for, until
+from gateway.errors import Unavailable, UpstreamFailed
+from gateway.generation.limits import Circuits, Slots
+from gateway.telemetry.events import GenerationFinished
+from tests.support.generation import WallClock, begin, collect, make, plan_for, row, until
+from tests.support.ledger_reading import booked, reserved, state_of
 
 
-@pytest.fixture
-def events():
-    return Events()
-
-
-@pytest.fixture
-async def generations(sandbox, events):
-    async with generations_at(sandbox, events) as running:
-        yield running
-
-
-async def wait_for(generation):
-    """Wait as a request does."""
-    return await asyncio.wait({generation.task})
-
-
-async def test_a_generation_delivers_and_tells(generations, sandbox, events):
+async def test_a_generation_delivers_and_tells(worker, sandbox, events):
     """The outcome holds the pictures and their cost, and one event says whose it was."""
     plan = plan_for(n=2)
-    generation = begin(generations, plan)
-    outcome = await generation.task
+    ticket = await begin(worker, plan)
+    outcome = await collect(worker, ticket)
     assert len({picture.data for picture in outcome.pictures}) == 2
     [finished] = events.of(GenerationFinished)
-    assert (finished.generation_id, finished.team, finished.key_id) == (generation.id, "art", "k1")
+    assert (finished.generation_id, finished.team, finished.key_id) == (ticket.id, "art", "k1")
     assert (finished.outcome, finished.asked, finished.delivered) == ("delivered", 2, 2)
     assert finished.cost_micro_usd == outcome.cost == plan.estimate > 0
     assert sandbox.stats().paid_calls == 2
+    assert await booked(worker) == {"requests": 1, "generations": 1, "images": 2, "cost": plan.estimate}
+    assert await reserved(worker) == (0, 0)
 
 
-async def test_who_stops_waiting_stops_nothing(generations, sandbox, events):
+async def test_what_is_being_made_is_reserved(worker, sandbox):
+    """Images and money are set aside before the call goes out, and settled when it comes back."""
+    plan = plan_for(prompt="[[sandbox:hold]]", n=3)
+    ticket = await begin(worker, plan)
+    await until(lambda: sandbox.stats().paid_calls == 3)
+    assert await reserved(worker) == (3, plan.estimate)
+    assert await state_of(worker, ticket.id) == "open"
+    sandbox.release()
+    await collect(worker, ticket)
+    assert await reserved(worker) == (0, 0)
+    assert await state_of(worker, ticket.id) == "delivered"
+
+
+async def test_who_stops_waiting_stops_nothing(worker, sandbox, events):
     """The waiting handler is cancelled while upstream works: the picture still arrives and is told as delivered."""
-    generation = begin(generations, plan_for(prompt="[[sandbox:hold]]"))
-    waiting = asyncio.ensure_future(wait_for(generation))
+    ticket = await begin(worker, plan_for(prompt="[[sandbox:hold]]"))
+    waiting = asyncio.ensure_future(asyncio.wait({ticket.task}))
     await until(lambda: sandbox.stats().paid_calls == 1)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+    worker.generations.leave(ticket, answered=False)
     sandbox.release()
-    outcome = await generation.task
+    outcome = await ticket.task
     assert len(outcome.pictures) == 1
     assert [event.outcome for event in events.of(GenerationFinished)] == ["delivered"]
     assert sandbox.stats().paid_calls == 1
 
 
-async def test_nobody_need_ask_for_a_failure(generations, events):
+async def test_nobody_need_ask_for_a_failure(worker, events):
     """A generation that fails after its client has left ends quietly: told once, and no complaint of asyncio's."""
     complaints = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    begin(generations, plan_for(prompt="[[sandbox:moderated]]"))
-    await generations.drain()
+    await begin(worker, plan_for(prompt="[[sandbox:moderated]]"))
+    await worker.generations.drain()
     assert [event.outcome for event in events.of(GenerationFinished)] == ["content_policy_violation"]
     assert complaints == []
 
 
-@pytest.mark.parametrize("failing", [1, 2])
-async def test_what_succeeds_of_a_fan_out_is_delivered(generations, sandbox, events, failing):
-    """Some of three parts are refused: the others are delivered and alone are paid for."""
-    sandbox.drill("dall-e-3", "moderated", times=failing)
-    plan = plan_for(n=3)
-    outcome = await make(generations, plan)
-    assert len(outcome.pictures) == 3 - failing
-    assert outcome.cost == plan.estimate // 3 * (3 - failing)
-    assert [event.outcome for event in events.of(PartFailed)] == ["content_policy_violation"] * failing
-    assert sandbox.stats().paid_calls == 3 - failing
+async def test_a_generation_that_is_cancelled_says_so(worker, sandbox, events):
+    """Only a dying loop cancels a generation: it ends as cancelled, not as delivered."""
+    ticket = await begin(worker, plan_for(n=2, prompt="[[sandbox:hold]]"))
+    await until(lambda: sandbox.stats().paid_calls == 2)
+    ticket.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ticket.task
+    assert [event.outcome for event in events.of(GenerationFinished)] == ["cancelled"]
 
 
-async def test_when_all_fail_the_failure_is_told(generations, events):
-    """Every part is refused: the client gets that refusal."""
-    with pytest.raises(Moderated):
-        await make(generations, plan_for(n=3, prompt="[[sandbox:moderated]]"))
-    [finished] = events.of(GenerationFinished)
-    assert (finished.outcome, finished.delivered, finished.cost_micro_usd) == ("content_policy_violation", 0, None)
-
-
-@pytest.mark.parametrize("order", [[Unavailable, OutcomeUnknown], [OutcomeUnknown, Unavailable]])
-async def test_a_retry_is_not_invited_while_one_part_may_be_paid(sandbox, order):
-    """One part was turned away, another may have been charged: the answer is the one that forbids the retry."""
-    errors = iter(order)
-
-    class Failing:
-        @staticmethod
-        def submit(_model, _payload):
-            raise next(errors)("it failed")
-            yield
-
-    async with generations_at(sandbox, attempts=1) as generations:
-        with pytest.raises(OutcomeUnknown) as caught:
-            await make(generations, dataclasses.replace(plan_for(n=2), dialect=Failing))
-    assert caught.value.should_retry is False
-
-
-class OddFirstPart:
-    """Breaks on the first part with a fault of the gateway's own, and buys the others."""
-
-    def __init__(self, plan):
-        self._plan = plan
-        self.calls = 0
-
-    def submit(self, model, payload):
-        self.calls += 1
-        if self.calls == 1:
-            raise KeyError("a fault of our own")
-        return (yield from self._plan.dialect.submit(model, payload))
-
-
-async def test_a_fault_of_our_own_spares_its_siblings_and_is_told(generations, events):
-    """An unexpected exception in one part is reported with its traceback; the other pictures are delivered."""
-    plan = plan_for(n=3)
-    outcome = await make(generations, dataclasses.replace(plan, dialect=OddFirstPart(plan)))
-    assert len(outcome.pictures) == 2
-    [failed] = events.of(PartFailed)
-    assert failed.outcome == "internal_error"
-    assert isinstance(failed.error, KeyError)
-    assert failed.error.__traceback__ is not None
-
-
-async def test_a_fault_of_our_own_invites_no_retry(generations, events):
-    """SDKs repeat a 500 by themselves; what broke down here may have been paid for, so they are told not to."""
-    plan = plan_for()
-    with pytest.raises(GatewayError) as caught:
-        await make(generations, dataclasses.replace(plan, dialect=OddFirstPart(plan)))
-    assert (caught.value.status, caught.value.code, caught.value.should_retry) == (500, "internal_error", False)
-    assert "fault of our own" not in caught.value.message
-    assert [event.outcome for event in events.of(GenerationFinished)] == ["internal_error"]
-
-
-async def test_more_than_asked_for_is_cut_and_told(generations, sandbox, events):
-    """Upstream makes (and charges) two more: the client gets what it asked for, and an event keeps count."""
-    outcome = await make(generations, plan_for("imagen-4.0-generate-001", n=2, prompt="[[sandbox:more=2]]"))
-    assert len(outcome.pictures) == 2
-    assert [event.images for event in events.of(SurplusDropped)] == [2]
-    assert sandbox.stats().images == 4
-
-
-async def test_fewer_than_asked_for_are_delivered_as_they_are(generations):
-    """Upstream silently drops one of three: the client gets two and pays for two."""
-    plan = plan_for("imagen-4.0-generate-001", n=3, prompt="[[sandbox:fewer=1]]")
-    outcome = await make(generations, plan)
-    assert len(outcome.pictures) == 2
-    assert outcome.cost == plan.estimate // 3 * 2
-
-
-async def test_one_picture_that_cannot_be_had_does_not_take_the_others(generations, sandbox, events):
-    """Of three parts one delivers bytes that are no picture: two pictures remain, and the loss is told."""
-    sandbox.drill("dall-e-3", "not-an-image", times=1)
-    outcome = await make(generations, plan_for(n=3))
-    assert len(outcome.pictures) == 2
-    assert [event.outcome for event in events.of(PictureLost)] == ["upstream_error"]
-
-
-async def test_parts_run_at_the_same_time(generations, sandbox):
-    """All parts of a fan-out are under way before the first is answered."""
-    generation = begin(generations, plan_for(n=4, prompt="[[sandbox:hold]]"))
-    await until(lambda: sandbox.stats().paid_calls == 4)
-    sandbox.release()
-    assert len((await generation.task).pictures) == 4
-
-
-async def test_draining_refuses_what_is_new_and_waits_for_what_runs(generations, sandbox):
-    """While a picture is being made: new ones get 503 `draining`, and drain ends only when it has arrived."""
-    generation = begin(generations, plan_for(prompt="[[sandbox:hold]]"))
-    await until(lambda: sandbox.stats().paid_calls == 1)
-    draining = asyncio.ensure_future(generations.drain())
-    await asyncio.sleep(0)
+async def test_a_full_queue_gives_the_reservation_back(worker_with, sandbox):
+    """Who finds the queue full gets 503, has bought nothing, and nothing stays set aside for it."""
+    worker = await worker_with(engine={"slots": Slots(max_in_flight=1, max_queued=1)})
     with pytest.raises(Unavailable) as caught:
-        begin(generations, plan_for())
-    assert (caught.value.code, caught.value.should_retry) == ("draining", True)
-    assert not draining.done()
-    sandbox.release()
-    await draining
-    assert len(generation.task.result().pictures) == 1
-    assert sandbox.stats().paid_calls == 1
+        await make(worker, plan_for(n=3))
+    assert caught.value.code == "server_overloaded"
+    assert await reserved(worker) == (0, 0)
+    assert (await make(worker, plan_for(n=2))).pictures
+    assert sandbox.stats().paid_calls == 2
 
 
-async def test_what_its_client_left_is_claimed_by_the_retry(generations, sandbox):
-    """Who left and sends the same again gets the same generation; another key, or another wish, makes its own."""
-    generation = begin(generations, plan_for(prompt="[[sandbox:hold]]"))
-    generations.leave(generation)
-    assert begin(generations, plan_for(prompt="[[sandbox:hold]]"), key_id="k2") is not generation
-    assert begin(generations, plan_for(prompt="[[sandbox:hold]] another")) is not generation
-    assert begin(generations, plan_for(prompt="[[sandbox:hold]]"), is_retry=True) is generation
-    assert begin(generations, plan_for(prompt="[[sandbox:hold]]"), is_retry=True) is not generation
-    await until(lambda: sandbox.stats().paid_calls == 4)
-    sandbox.release()
-    await generations.drain()
+async def test_an_open_circuit_gives_the_reservation_back(worker_with, sandbox):
+    """A model that is left alone is refused before anything is sent, and nothing stays set aside."""
+    worker = await worker_with(engine={"circuits": Circuits(failures=1, open_s=3600, clock=WallClock())})
+    with pytest.raises(UpstreamFailed):
+        await make(worker, plan_for(prompt="[[sandbox:http-500]]"))
+    with pytest.raises(Unavailable) as caught:
+        await make(worker, plan_for())
+    assert caught.value.code == "model_unavailable"
+    assert await reserved(worker) == (0, 0)
+    assert len(sandbox.calls) == 1
 
 
-async def test_a_retry_may_collect_what_it_left_even_while_draining(generations, sandbox):
-    """What is paid for is handed over to the last; only what is new is refused."""
-    generation = begin(generations, plan_for())
+async def test_a_circuit_that_opens_while_others_wait_gives_their_reservations_back(worker_with, sandbox):
+    """The first fails while a second is on its way to its call: that one is refused, and pays nothing."""
+    worker = await worker_with(engine={"circuits": Circuits(failures=1, open_s=3600, clock=WallClock())})
+    ticket = await begin(worker, plan_for())
+    with pytest.raises(UpstreamFailed), worker.circuits.through(row("dall-e-3")):
+        raise UpstreamFailed("another one failed")
+    with pytest.raises(Unavailable):
+        await collect(worker, ticket)
+    assert await reserved(worker) == (0, 0)
+    assert sandbox.calls == []
+
+
+async def test_waiting_requests_of_a_key_are_bounded(worker_with, sandbox):
+    """A key may have so many requests waiting here; another key, and the next one after an answer, may wait too."""
+    worker = await worker_with(engine={"most_waiting": 2})
+    plan = plan_for(prompt="[[sandbox:hold]]")
+    tickets = [await begin(worker, plan) for _ in range(2)]
+    with pytest.raises(Unavailable) as caught:
+        await begin(worker, plan)
+    tickets.append(await begin(worker, plan, key_id="k2"))
     await until(lambda: sandbox.stats().paid_calls == 1)
-    generations.leave(generation)
-    await generations.drain()
-    assert begin(generations, plan_for(), is_retry=True) is generation
-    assert len(generation.task.result().pictures) == 1
+    sandbox.release()
+    for ticket in tickets:
+        await collect(worker, ticket)
+    assert caught.value.code == "server_overloaded"
+    assert (await make(worker, plan)).pictures
     assert sandbox.stats().paid_calls == 1
 
 
-async def test_a_client_that_leaves_before_anything_was_sent_buys_nothing(generations, sandbox):
+async def test_a_client_that_leaves_before_anything_was_sent_buys_nothing(narrow, sandbox):
     """What still waits for its turn when its client leaves is not bought, and the next try makes it."""
-    left = begin(generations, plan_for())
-    generations.leave(left)
+    plan = plan_for()
+    async with narrow.slots.slot(plan.model):
+        left = await begin(narrow, plan)
+        narrow.generations.leave(left, answered=False)
     with pytest.raises(Unavailable):
         await left.task
-    again = begin(generations, plan_for(), is_retry=True)
-    assert again is not left
-    await again.task
+    again = await begin(narrow, plan, is_retry=True)
+    assert again.id != left.id
+    assert (await collect(narrow, again)).pictures
     assert sandbox.stats().paid_calls == 1
+    assert await state_of(narrow, left.id) == "void"
 
 
-async def test_a_generation_that_is_cancelled_says_so(generations, sandbox, events):
-    """Only a dying loop cancels a generation: it ends as cancelled, not as delivered."""
-    generation = begin(generations, plan_for(n=2, prompt="[[sandbox:hold]]"))
-    await until(lambda: sandbox.stats().paid_calls == 2)
-    generation.task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await generation.task
-    assert [event.outcome for event in events.of(GenerationFinished)] == ["cancelled"]
-    sandbox.release()
-
-
-async def test_a_failed_download_is_the_parts_failure(generations, sandbox):
-    """The picture was made, but its URL has expired: told as such, and not bought again."""
-    with pytest.raises(UpstreamFailed) as caught:
-        await make(generations, plan_for("V3", prompt="[[sandbox:url-life=-1]]"))
-    assert caught.value.code == "download_failed"
+async def test_one_who_waits_still_gets_what_the_first_left(narrow, sandbox):
+    """The leader leaves before its turn, but somebody else has joined: it is bought for that one."""
+    plan = plan_for()
+    async with narrow.slots.slot(plan.model):
+        leader = await begin(narrow, plan)
+        joiner = await begin(narrow, plan)
+        narrow.generations.leave(leader, answered=False)
+    assert (await collect(narrow, joiner)).pictures
+    assert (leader.id, "joined") == (joiner.id, joiner.cache)
     assert sandbox.stats().paid_calls == 1
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import httpx
 import openai
+import redis
 
 from gateway.store.keys import Keys
 from tests.support.haste import hasty_catalogue
@@ -189,6 +190,10 @@ class Books:
         with self._valkey.client() as client:
             return work(client)
 
+    def _names(self, client, pattern):
+        nodes = {"target_nodes": "primaries"} if isinstance(client, redis.RedisCluster) else {}
+        return client.keys(f"{{{self._team}}}:{pattern}", **nodes)
+
     def under_way(self):
         """Count the generations that have not ended."""
         return self._read(lambda client: client.zcard(f"{{{self._team}}}:due"))
@@ -199,7 +204,7 @@ class Books:
         def read(client):
             totals = Counter()
             for kind in ("day", "month"):
-                for name in client.keys(f"{{{self._team}}}:{kind}:*"):
+                for name in self._names(client, f"{kind}:*"):
                     for field in ("reserved", "used"):
                         totals[kind, field] += int(client.hget(name, f"team:{field}") or 0)
             return totals
@@ -211,7 +216,7 @@ class Books:
 
         def read(client):
             totals = Counter()
-            for name in client.keys(f"{{{self._team}}}:usage:*"):
+            for name in self._names(client, "usage:*"):
                 for field, value in client.hgetall(name).items():
                     totals[field.decode().rpartition("|")[2]] += int(value)
             return totals
@@ -236,7 +241,7 @@ class Books:
         def read(client):
             return {
                 name.decode().rpartition(":")[2]: {k.decode(): v.decode() for k, v in client.hgetall(name).items()}
-                for name in client.keys(f"{{{self._team}}}:gen:*")
+                for name in self._names(client, "gen:*")
             }
 
         return self._read(read)

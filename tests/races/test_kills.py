@@ -58,10 +58,12 @@ def play(valkey, sandbox, key, urls, strike, number, *, clients=CLIENTS):
 
 
 @pytest.mark.timeout(7200)
-def test_one_of_two_workers_is_killed(own_valkey, upstream, tmp_path):
-    """Kill -9 of either worker at any instant: one submit, one picture, one charge."""
+@pytest.mark.parametrize("kind", ["own_valkey", "cluster"])
+def test_one_of_two_workers_is_killed(request, upstream, tmp_path, kind):
+    """Kill -9 of either worker at any instant: one submit, one picture, one charge; on one node and on a cluster."""
+    own_valkey = request.getfixturevalue(kind)
     _, key = mint(own_valkey.url)
-    unknown, number_of_rounds = 0, rounds(3)
+    unknown, number_of_rounds = 0, rounds(2)
     with Gateway(tmp_path / "a", upstream, own_valkey.url) as gateway:
         for number in range(number_of_rounds):
 

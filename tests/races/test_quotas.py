@@ -22,13 +22,19 @@ def upstream():
         yield running
 
 
+@pytest.fixture(params=["own_valkey", "cluster"])
+def store(request):
+    """Give a Redis of one node, or a cluster of three."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
-def pair(own_valkey, upstream, tmp_path):
+def pair(store, upstream, tmp_path):
     """Give two gateways with state directories of their own on one Redis."""
     upstream.reset()
     with (
-        Gateway(tmp_path / "a", upstream, own_valkey.url, workers=1) as one,
-        Gateway(tmp_path / "b", upstream, own_valkey.url, workers=1) as other,
+        Gateway(tmp_path / "a", upstream, store.url, workers=1) as one,
+        Gateway(tmp_path / "b", upstream, store.url, workers=1) as other,
     ):
         yield one, other
 
@@ -74,32 +80,32 @@ def assert_denied(answers):
     ],
     ids=["a key's budget", "a key's images", "a team's budget across five keys", "a team's images across five keys"],
 )
-def test_exactly_what_the_quota_covers_is_made(own_valkey, upstream, pair, scope, limits, holders):
+def test_exactly_what_the_quota_covers_is_made(store, upstream, pair, scope, limits, holders):
     """200 requests at once against a quota of 37 images: upstream saw 37, the clients got 37, the books say 37."""
     for number in range(rounds(1)):
         team = f"team{number}"
         upstream.reset()
-        minted = [mint(own_valkey.url, team) for _ in range(holders)]
-        limit(own_valkey, team, None if scope == "team" else minted[0][0], **limits)
+        minted = [mint(store.url, team) for _ in range(holders)]
+        limit(store, team, None if scope == "team" else minted[0][0], **limits)
         answers = race(pair, [secret for _, secret in minted], [wish(f"{number}.{i}") for i in range(REQUESTS)])
 
         assert_denied(answers)
         assert COVERED == made(answers)
         assert COVERED == upstream.stats().images
-        booked = Books(own_valkey, team).balance()
+        booked = Books(store, team).balance()
         assert COVERED == booked["images"]
         assert COVERED * PRICE == booked["cost"]
         assert REQUESTS == booked["requests"] + booked["denied"]
 
 
 @pytest.mark.timeout(3600)
-def test_mixed_counts_never_pass_the_quota(own_valkey, upstream, pair):
+def test_mixed_counts_never_pass_the_quota(store, upstream, pair):
     """With n from 1 to 4 mixed the quota is never passed, and what is left at the end is less than what was refused."""
     for number in range(rounds(1)):
         team = f"mixed{number}"
         upstream.reset()
-        _, key = mint(own_valkey.url, team)
-        limit(own_valkey, team, None, images_per_day=COVERED)
+        _, key = mint(store.url, team)
+        limit(store, team, None, images_per_day=COVERED)
         chance = random.Random(number)
         counts = [chance.randint(1, 4) for _ in range(60)]
         bodies = [wish(f"{number}.{i}", n) for i, n in enumerate(counts)]
@@ -107,17 +113,17 @@ def test_mixed_counts_never_pass_the_quota(own_valkey, upstream, pair):
 
         assert_denied(answers)
         refused = [n for n, answer in zip(counts, answers, strict=True) if answer.status_code == 429]
-        assert made(answers) == upstream.stats().images == Books(own_valkey, team).balance()["images"] <= COVERED
+        assert made(answers) == upstream.stats().images == Books(store, team).balance()["images"] <= COVERED
         assert COVERED - made(answers) < min(refused)
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scope", ["key", "team"])
-def test_no_more_at_once_than_allowed(own_valkey, upstream, pair, scope):
+def test_no_more_at_once_than_allowed(store, upstream, pair, scope):
     """While seven generations are held upstream no eighth begins; when they end the gauge is free again."""
     upstream.reset()
-    minted = [mint(own_valkey.url, "narrow") for _ in range(1 if scope == "key" else 5)]
-    limit(own_valkey, "narrow", minted[0][0] if scope == "key" else None, max_concurrent=7)
+    minted = [mint(store.url, "narrow") for _ in range(1 if scope == "key" else 5)]
+    limit(store, "narrow", minted[0][0] if scope == "key" else None, max_concurrent=7)
     bodies = [wish(f"{i} [[sandbox:slow=3]]", model="dall-e-3") for i in range(60)]
     answers = race(pair, [secret for _, secret in minted], bodies)
     codes = Counter(answer.status_code for answer in answers)

@@ -1,7 +1,5 @@
 """Redis away, restarted and paused in the middle of paid work."""
 
-import os
-import signal
 import time
 
 import httpx
@@ -9,7 +7,7 @@ import pytest
 
 from gateway.sandbox.server import RunningSandbox
 from gateway.sandbox.world import Settings
-from tests.races.harness import Books, Gateway, asking, client_of, mint, rounds, submits
+from tests.races.harness import Books, Gateway, ask, asking, client_of, mint, rounds, submits
 from tests.support.processes import until
 from tests.support.valkey import RunningValkey
 
@@ -39,7 +37,7 @@ def assert_paid_once(seen, sandbox):
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("away_s", [0.0, 1.0])
 def test_redis_is_restarted(durable_valkey, upstream, tmp_path, away_s):
-    """kill -9 of Redis and a start from its append-only file, at any instant: no double purchase, no lost picture."""
+    """Kill -9 of Redis and a start from its append-only file, at any instant: no double purchase, no lost picture."""
     _, key = mint(durable_valkey.url)
     number_of_rounds = rounds(2)
     with Gateway(tmp_path / "a", upstream, durable_valkey.url, GATEWAY_REDIS_COMMAND_TIMEOUT_S="0.5") as gateway:
@@ -127,6 +125,27 @@ def test_redis_away_is_served_where_allowed(durable_valkey, upstream, tmp_path):
     assert 4 == booked["images"]
     assert 1 == booked["unknown"]
     assert 5 * 40_000 == booked["cost"]
+
+
+@pytest.mark.timeout(600)
+def test_a_replica_is_promoted(sentinel, upstream, tmp_path):
+    """The primary is killed amid paid work: with `wait` nothing that was acknowledged is lost, and nothing paid twice."""
+    upstream.reset()
+    _, key = mint(sentinel.url)
+    with Gateway(tmp_path / "a", upstream, sentinel.url, GATEWAY_REDIS_DURABILITY="wait") as gateway:
+        client = client_of(gateway.url, key)
+        with asking(client, [f"before {i}" for i in range(4)]) as before:
+            assert [None] * 4 == [future.result().error for future in before]
+        with asking(client, [f"amid {i} [[sandbox:task-delay=2]]" for i in range(4)]) as futures:
+            until(lambda: upstream.stats().paid_calls == 8, "all submits")
+            sentinel.kill_primary()
+            sentinel.until_promoted()
+            seen = [future.result() for future in futures]
+        told = ask(client_of(gateway.url, key, max_retries=0), "alone").error
+
+    assert [None] * 4 == [one.error for one in seen]
+    assert "redis_unavailable" == told  # without a replica nothing new is bought
+    assert 8 == upstream.stats().paid_calls == Books(sentinel.replica).counted()["images"]
 
 
 @pytest.mark.timeout(7200)

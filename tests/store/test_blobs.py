@@ -7,25 +7,40 @@ from gateway.store.blobs import Blobs
 from tests.support.valkey import gateway_client
 
 IMAGE = bytes(range(256)) * 5000
+NAME = hashlib.sha256(IMAGE).hexdigest()
 
 
 async def test_bytes_come_back_by_the_name_of_their_content(redis_client):
-    """The name is the SHA-256 of the bytes, so equal bytes are held once."""
+    """Equal bytes have the same name, and are held once."""
     blobs = Blobs(redis_client)
-    name = await blobs.put(IMAGE, 60)
-    assert name == hashlib.sha256(IMAGE).hexdigest()
-    assert await blobs.put(IMAGE, 60) == name
-    assert await blobs.get(name) == IMAGE
-    assert await redis_client.keys() == [f"blob:{name}".encode()]
+    await blobs.put(NAME, IMAGE, 60)
+    await blobs.put(NAME, IMAGE, 60)
+    assert await blobs.get(NAME) == IMAGE
+    assert await redis_client.keys() == [f"blob:{NAME}".encode()]
 
 
 @pytest.mark.parametrize(("first", "second", "left"), [(1000, 10, 1000), (10, 1000, 1000), (10, 10.2, 11)])
 async def test_a_second_put_lengthens_a_life_and_never_shortens_it(redis_client, first, second, left):
     """The longer of two lives counts, rounded up to whole seconds."""
     blobs = Blobs(redis_client)
-    await blobs.put(IMAGE, first)
-    name = await blobs.put(IMAGE, second)
-    assert left - 0.9 <= await redis_client.pttl(f"blob:{name}") / 1000 <= left
+    await blobs.put(NAME, IMAGE, first)
+    await blobs.put(NAME, IMAGE, second)
+    assert left - 0.9 <= await redis_client.pttl(f"blob:{NAME}") / 1000 <= left
+
+
+@pytest.mark.parametrize(("first", "second", "left"), [(1000, 10, 1000), (10, 1000, 1000)])
+async def test_a_life_can_be_lengthened_without_the_bytes(redis_client, first, second, left):
+    """Who has no bytes at hand still keeps them alive; never for less than they had."""
+    blobs = Blobs(redis_client)
+    await blobs.put(NAME, IMAGE, first)
+    assert await blobs.extend(NAME, second) is True
+    assert left - 0.9 <= await redis_client.pttl(f"blob:{NAME}") / 1000 <= left
+
+
+async def test_what_is_gone_cannot_be_lengthened(redis_client):
+    """The caller hears of it, and puts the bytes back."""
+    assert await Blobs(redis_client).extend(NAME, 60) is False
+    assert await redis_client.keys() == []
 
 
 async def test_what_is_gone_is_none(redis_client):
@@ -45,5 +60,5 @@ async def test_redis_trouble_is_left_to_the_caller():
     """Whoever stores bytes that are paid for must not turn this into a request to try again."""
     client = gateway_client("unix:///nowhere")
     with pytest.raises(RedisConnectionError):
-        await Blobs(client).put(IMAGE, 60)
+        await Blobs(client).put(NAME, IMAGE, 60)
     await client.aclose()

@@ -3,23 +3,36 @@
 import asyncio
 import contextlib
 import io
+import secrets
 import time
+from types import SimpleNamespace
 
 import msgspec
 from PIL import Image
 
 from gateway.catalog import load_catalog
+from gateway.generation.admission import Wish, admission
+from gateway.generation.archive import Archive
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
 from gateway.generation.engine import Generations
+from gateway.generation.generation import Generation
+from gateway.generation.keeper import Keeper
 from gateway.generation.limits import Circuits, Slots
+from gateway.generation.making import Maker
 from gateway.generation.pictures import Pictures
 from gateway.generation.plan import Planner
-from gateway.generation.unclaimed import Unclaimed
+from gateway.generation.waiting import Endings
 from gateway.settings import shipped
+from gateway.store.blobs import Blobs
+from gateway.store.channel import Channel
+from gateway.store.keys import Keys
+from gateway.store.ledger import ENDED, Ledger, Rules
+from gateway.store.scripts import Scripts
 from gateway.upstream.client import Upstream
 from gateway.upstream.download import Downloader
 from gateway.upstream.transport import AiohttpTransport
+from tests.support.valkey import gateway_client
 
 CATALOG = load_catalog(shipped("models.toml"))
 PLANNER = Planner(CATALOG, default_model="dall-e-3", strict_params=False)
@@ -115,44 +128,184 @@ def downloader_for(trusted_origins, trusted, public=None, **changes):
     return Downloader(trusted_origins=trusted_origins, trusted=trusted, public=public or trusted, **(options | changes))
 
 
-@contextlib.asynccontextmanager
-async def generations_at(sandbox, emit=lambda _: None, **driver_options):
-    """Run an engine before the sandbox, on the real clock with hurried pauses."""
-    transport = AiohttpTransport(limit=50, keepalive_s=4)
-    upstream = upstream_at(sandbox.base_url, sandbox.tasks_url, transport)
-    pictures = Pictures(threads=2, max_pixels=50_000_000)
-    driver = driver_for(upstream, WallClock(), emit, **({"backoff_s": 0.01} | driver_options))
-    delivery = Delivery(
-        downloader_for([sandbox.base_url], transport),
-        pictures,
-        patience_s=5,
-        backoff_s=0.01,
-        clock=time.monotonic,
-        emit=emit,
-    )
-    try:
-        yield Generations(
-            driver,
+RULES = Rules(
+    lease_ms=15_000,
+    join="all",
+    charge_unknown=True,
+    retention_days=400,
+    unclaimed_s=600,
+    tombstone_s=120,
+    dispute_s=86_400,
+    idempotency_s=86_400,
+)
+
+
+class Worker:
+    """An engine with all its parts, as one worker process has them."""
+
+    def __init__(self, redis, blobs, upstream, pictures, emit, *, rules, driver, engine, cache_bytes, check_s):
+        self.redis = redis
+        self.events = emit
+        self.pictures = pictures
+        self.ledger = Ledger(Scripts(redis), redis, msgspec.structs.replace(RULES, **rules))
+        self.channel = Channel(redis, ENDED)
+        self.endings = Endings(self.ledger, self.channel.messages, check_s=check_s, emit=emit)
+        self.archive = Archive(Blobs(blobs), memory_bytes=cache_bytes)
+        self.slots = engine.pop("slots", None) or Slots(max_in_flight=100, max_queued=100)
+        self.circuits = engine.pop("circuits", None) or Circuits(failures=1000, open_s=1, clock=time.monotonic)
+        trusted = AiohttpTransport(limit=50, keepalive_s=4)
+        self.downloader = downloader_for([upstream.base_url], trusted)
+        delivery = Delivery(self.downloader, pictures, patience_s=5, backoff_s=0.01, clock=time.monotonic, emit=emit)
+        self.maker = Maker(
+            driver_for(upstream.client, WallClock(), emit, **({"backoff_s": 0.01} | driver)),
             delivery,
-            slots=Slots(max_in_flight=100, max_queued=100),
-            circuits=Circuits(failures=1000, open_s=1, clock=time.monotonic),
-            unclaimed=Unclaimed(kept_s=600, size=100, clock=time.monotonic),
+            self.archive,
+            self.ledger,
+            slots=self.slots,
             clock=time.monotonic,
             emit=emit,
         )
+        self.generations = Generations(
+            self.ledger,
+            self.maker,
+            self.archive,
+            self.endings,
+            catalog=engine.pop("catalog", CATALOG),
+            slots=self.slots,
+            circuits=self.circuits,
+            clock=time.monotonic,
+            now=time.time,  # noqa: TID251  leases live by Redis's own clock
+            emit=emit,
+            **({"ttl_s": 3600, "least_kept_s": 3600, "most_waiting": 1000} | engine),
+        )
+        self.keeper = Keeper(
+            self.generations,
+            self.ledger,
+            self.endings,
+            teams=Keys(redis).teams,
+            sweep_s=0.05,
+            now=time.time,  # noqa: TID251  leases live by Redis's own clock
+            random=lambda: 0.5,
+            emit=emit,
+        )
+        self._chores = None
+
+    async def keep(self):
+        """Begin the chores; returns when this worker hears of endings."""
+        self._chores = asyncio.ensure_future(self.keeper.run())
+        await self.channel.subscribed.wait()
+
+    async def stop_chores(self):
+        """Renew no lease any more, look after nothing, hear nothing: as a worker does that was stopped."""
+        if self._chores is not None:
+            self._chores.cancel()
+            await asyncio.wait([self._chores])
+            self._chores = None
+
+    async def die(self):
+        """End as a killed process does: nothing is told to anybody."""
+        await self.stop_chores()
+        work = [generation.task for generation in self.generations.held()]
+        work += [*self.maker._insisting, *self.generations._chores]
+        for task in work:
+            task.cancel()
+        if work:
+            await asyncio.wait(work)
+
+
+@contextlib.asynccontextmanager
+async def generations_at(
+    sandbox,
+    valkey_url,
+    emit=lambda _: None,
+    *,
+    blobs_url=None,
+    rules=None,
+    driver=None,
+    engine=None,
+    cache_bytes=1 << 26,
+    check_s=0.5,
+    keeps=True,
+    command_timeout_s=5,
+):
+    """Run a worker before the sandbox, on the real clock with hurried pauses; its team `art` has keys k1 and k2.
+
+    Several at the same Valkey are workers of one gateway. `rules`, `driver` and `engine` change options of
+    `ledger.Rules`, the driver and the engine; without `keeps` it has no chores going.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        redis = gateway_client(valkey_url, command_timeout_s=command_timeout_s)
+        stack.push_async_callback(redis.aclose)
+        blobs = gateway_client(blobs_url or valkey_url, command_timeout_s=command_timeout_s)
+        stack.push_async_callback(blobs.aclose)
+        transport = AiohttpTransport(limit=50, keepalive_s=4)
+        client = await stack.enter_async_context(closing(upstream_at(sandbox.base_url, sandbox.tasks_url, transport)))
+        pictures = stack.enter_context(contextlib.closing(Pictures(threads=2, max_pixels=50_000_000)))
+        await enrol(redis, "art", "k1", "k2")
+        worker = Worker(
+            redis,
+            blobs,
+            SimpleNamespace(client=client, base_url=sandbox.base_url),
+            pictures,
+            emit,
+            rules=rules or {},
+            driver=driver or {},
+            engine=dict(engine or {}),
+            cache_bytes=cache_bytes,
+            check_s=check_s,
+        )
+        stack.push_async_callback(worker.downloader.aclose)
+        stack.push_async_callback(worker.die)
+        if keeps:
+            await worker.keep()
+        yield worker
+
+
+async def enrol(redis, team, *key_ids, **rights):
+    """Write keys down under ids of the test's choice, with the fields that an admission reads."""
+    await redis.sadd("teams", team)
+    for key_id in key_ids:
+        await redis.hset(f"{{{team}}}:key:{key_id}", mapping={"created": 1} | rights)
+
+
+def wish(plan, **changes):
+    """Make a request of some team and key for a plan."""
+    return Wish(plan, **({"team": "art", "key_id": "k1"} | changes))
+
+
+async def begin(worker, plan, **changes):
+    """Start a generation, or take a share in one; returns the ticket."""
+    return await worker.generations.start(wish(plan, **changes))
+
+
+async def collect(worker, ticket):
+    """Wait for a ticket's outcome, and be answered."""
+    try:
+        return await asyncio.shield(ticket.task)
     finally:
-        pictures.close()
-        await upstream.aclose()
+        worker.generations.leave(ticket, answered=True)
 
 
-def begin(generations, plan, **changes):
-    """Start a generation for some team and key."""
-    return generations.start(plan, **({"team": "art", "key_id": "k1", "is_retry": False} | changes))
-
-
-async def make(generations, plan, **changes):
+async def make(worker, plan, **changes):
     """Wait for the outcome of a generation, as its request does: leaving cancels nothing."""
-    return await asyncio.shield(begin(generations, plan, **changes).task)
+    return await collect(worker, await begin(worker, plan, **changes))
+
+
+async def admitted(worker, plan, **changes):
+    """Reserve and lease a generation, and stop there: the test makes it, or not."""
+    question = admission(wish(plan, **changes), f"gen_{secrets.token_hex(12)}", ttl_s=3600, missing="")
+    verdict = await worker.ledger.admit("art", question)
+    return Generation(
+        verdict.generation,
+        plan.brief,
+        plan.model,
+        team="art",
+        key_id="k1",
+        epoch=verdict.epoch,
+        lease_ends=time.monotonic() + worker.ledger.rules.lease_ms / 1000,
+        kept_s=3600,
+        waiting=1,
+    )
 
 
 def plan_for(model="dall-e-3", **fields):

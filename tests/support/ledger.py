@@ -166,6 +166,10 @@ class Team:
             elif left_ms >= 0:
                 self._raw.delete(name)
 
+    def publish(self, channel, message):
+        """Publish behind all that the team's own server has published."""
+        self._raw.publish(channel, message)
+
     # What a test sees.
 
     def name_of(self, what):

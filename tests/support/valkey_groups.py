@@ -132,6 +132,10 @@ class RunningCluster:
                 return next(node for node in self.nodes if node.port == port)
         return None
 
+    def client(self):
+        """Make a blocking client, for looking behind the code under test; close it with `with`."""
+        return redis.RedisCluster(host="127.0.0.1", port=self.nodes[0].port)
+
     def empty(self):
         for node in self.primaries:
             node.call("FLUSHALL")

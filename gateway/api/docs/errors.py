@@ -79,6 +79,7 @@ FAILURES: tuple[Failure, ...] = (
     _framework(408, "request_timeout", "The request's headers did not arrive within a minute."),
     _of(Conflict)("idempotency_key_reused", "The `Idempotency-Key` was used before, with another body."),
     _of(Conflict)("idempotency_result_gone", "What this `Idempotency-Key` bought is no longer kept."),
+    _of(Conflict)("not_in_dispute", "Under `/admin` only: the outcome of that generation is known."),
     _framework(413, "request_too_large", "The body is larger than `server.max_body_bytes`."),
     _framework(415, "unsupported_media_type", "The body is announced as something other than JSON."),
     _framework(431, "headers_too_large", "The request's line and headers are larger than 64 KiB."),

@@ -95,49 +95,53 @@ local function admitted(v, ...)
   return text
 end
 
--- A request that did not lead, but may be repeated under its idempotency key.
-local function remember(id)
-  if a.idempotency then
-    local idem = prefix .. 'idem:' .. a.key .. ':' .. a.idempotency
-    redis.call('HSET', idem, 'body', a.body, 'gen', id)
-    redis.call('EXPIRE', idem, config.idempotency_s)
+-- What an idempotency key stands for from now on: a generation, and its results where they may outlive its record.
+local idem = a.idempotency and (a.key .. ':' .. a.idempotency)
+local function remember(id, results, at)
+  if idem then
+    local name = prefix .. 'idem:' .. idem
+    redis.call('DEL', name)
+    redis.call('HSET', name, 'body', a.body, 'gen', id)
+    if results then
+      redis.call('HSET', name, 'results', results, 'at', at)
+    end
+    redis.call('EXPIRE', name, config.idempotency_s)
   end
 end
 
 local function join(id, is_claim)
   remember(id)
   redis.call('HSET', gen_key(id), 'waiters', 1)
+  if idem then
+    redis.call('HSET', gen_key(id), 'remembered', 1)
+  end
   return admitted({kind = 'join', generation = id, claimed = is_claim}, 'joins')
 end
 
--- The answer that a finished generation's own record holds.
-local function replay(id)
-  local g = read_all(gen_key(id))
-  local results = g.counts and results_of(g)
-  if not results then
-    return nil
-  end
-  remember(id)
-  return admitted({kind = 'replay', generation = id, results = results, age_ms = now - tonumber(g.ended)}, 'joins')
+local function replay(id, results, at, is_claim)
+  return admitted({
+    kind = 'replay', generation = id, results = results, age_ms = now - tonumber(at), claimed = is_claim,
+  }, 'joins')
 end
 
--- Idempotency: whatever the cache policy; of one that is no longer known nothing is remembered.
-local idem = a.idempotency and (a.key .. ':' .. a.idempotency)
+-- Idempotency: whatever the cache policy; nothing is remembered of what failed, or is no longer known.
 if idem then
-  local held = read(prefix .. 'idem:' .. idem, 'body', 'gen')
-  if held.gen then
+  local held = read(prefix .. 'idem:' .. idem, 'body', 'gen', 'results', 'at')
+  local g = held.gen and read_all(gen_key(held.gen)) or {}
+  local is_delivered = g.state == 'delivered' or held.results
+  if is_delivered or g.state == 'open' or g.state == 'unknown' then
     if held.body ~= a.body then
       return cjson.encode(verdict({kind = 'conflict', generation = held.gen}))
-    end
-    local state = redis.call('HGET', gen_key(held.gen), 'state')
-    if state == 'open' then
+    elseif g.state == 'open' then
       return join(held.gen)
-    elseif state == 'unknown' then
+    elseif g.state == 'unknown' then
       return admitted({kind = 'unknown', generation = held.gen})
-    elseif state == 'delivered' then
-      local replayed = a.missing ~= held.gen and replay(held.gen)
-      return replayed or admitted({kind = 'gone', generation = held.gen})
     end
+    local results = g.state and results_of(g) or held.results
+    if results and a.missing ~= held.gen then
+      return replay(held.gen, results, g.ended or held.at)
+    end
+    return admitted({kind = 'gone', generation = held.gen})
   end
 end
 
@@ -148,7 +152,7 @@ if a.shared then
     redis.call('DEL', prefix .. 'cache:' .. a.fp)
     redis.call('ZREM', prefix .. 'cached', a.fp)
   elseif entry.gen and (not a.max_age_s or now - tonumber(entry.at) <= a.max_age_s * 1000) then
-    remember(entry.gen)
+    remember(entry.gen, entry.results, entry.at)
     return admitted({
       kind = 'hit', generation = entry.gen, results = entry.results, age_ms = now - tonumber(entry.at),
     }, 'hits')
@@ -156,34 +160,31 @@ if a.shared then
 end
 
 -- What this key's own client has paid for and not been given: its retry claims it.
-for _, id in ipairs(redis.call('ZRANGE', claims, 0, 20)) do
-  local g = read(gen_key(id), 'state', 'left', 'epoch', 'ended')
-  local is_over = g.state and g.state ~= 'open'
-  local left = tonumber(g.left)
-  local lease_end = tonumber(redis.call('ZSCORE', prefix .. 'due', id) or 0)
-  local is_late = tonumber(g.epoch or 1) > 1
-    or (is_over and now - tonumber(g.ended) > config.late_ms)
-    or (not is_over and lease_end < now)
-  local is_claimable = left and (a.retry or now - left <= config.claim_ms) or (a.retry and is_late)
-  if not g.state or g.state == 'void' or g.state == 'failed' or id == a.missing then
+for _, id in ipairs(redis.call('ZRANGE', claims, 0, 999)) do
+  local g = read_all(gen_key(id))
+  local is_open, is_delivered = g.state == 'open', g.state == 'delivered'
+  local ended_ago_ms = is_delivered and now - tonumber(g.ended) or 0
+  if not is_open and not is_delivered or ended_ago_ms > config.unclaimed_s * 1000 or id == a.missing then
     redis.call('ZREM', claims, id)
-  elseif is_claimable then
-    redis.call('HDEL', gen_key(id), 'left')
-    if not is_over then
+  else
+    local left = tonumber(g.left)
+    local lease_end = tonumber(redis.call('ZSCORE', prefix .. 'due', id) or 0)
+    local is_late = tonumber(g.epoch) > 1 or ended_ago_ms > config.late_ms or (is_open and lease_end < now)
+    local results = is_delivered and results_of(g)
+    local is_claimable = left and (a.retry or now - left <= config.claim_ms) or (a.retry and is_late)
+    if is_claimable and (is_open or results) then
+      redis.call('HDEL', gen_key(id), 'left')
       redis.call('ZREM', claims, id)
-      return join(id, true)
-    end
-    if g.state == 'delivered' then
-      local replayed = replay(id)
-      if replayed then
-        redis.call('ZREM', claims, id)
-        return replayed
+      if is_open then
+        return join(id, true)
       end
+      remember(id, results, g.ended)
+      return replay(id, results, g.ended, true)
     end
   end
 end
 
--- One that is being made.
+-- One that is being made. Who joins what its client has left takes that client's place.
 if a.shared then
   local lane = prefix .. 'lane:' .. a.fp
   local chosen
@@ -191,7 +192,10 @@ if a.shared then
     local g = read(gen_key(id), 'state', 'left')
     if g.state ~= 'open' then
       redis.call('ZREM', lane, id)
-    elseif config.join == 'all' or g.left then
+    elseif g.left then
+      redis.call('HDEL', gen_key(id), 'left')
+      return join(id, true)
+    elseif config.join == 'all' then
       return join(id)
     elseif a.retry then
       chosen = chosen or id
@@ -256,8 +260,7 @@ end
 if idem then
   fields[#fields + 1] = 'idem'
   fields[#fields + 1] = idem
-  redis.call('HSET', prefix .. 'idem:' .. idem, 'body', a.body, 'gen', a.id)
-  redis.call('EXPIRE', prefix .. 'idem:' .. idem, config.idempotency_s)
+  remember(a.id)
 end
 redis.call('HSET', gen_key(a.id), unpack(fields))
 lease(a.id, a.key, now + config.lease_ms)

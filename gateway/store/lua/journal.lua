@@ -4,9 +4,10 @@
 --   state      open | delivered | failed | unknown | void (nothing was ever sent: whoever waited may lead)
 --   epoch      raised by each take-over; `lease` is the score in `due` and `due:<key>`
 --   p<i> t<i>  part i: reserved | sent | submitted | delivered | failed | unknown | dropped; its task
---   m<i> c<i> r<i>                             images delivered, cost, result (opaque; "" where it cannot be replayed)
+--   m<i> c<i> s<i> r<i>                        images delivered, cost, cost in vain, result (opaque; "" where it cannot be replayed)
 --   shared stores ttl_s idem                   how it may be replayed
 --   waiters left error                         somebody else waits; since when its client is gone; why it failed
+--   answered remembered                        its client was answered before it ended; an idempotency key has joined
 
 local WINDOW_KEPT_S = 100 * 86400
 
@@ -54,13 +55,25 @@ local function results_of(g)
   return #held > 0 and '[' .. table.concat(held, ',') .. ']' or nil
 end
 
+local function claims_of(g)
+  return prefix .. 'claims:' .. g.key .. ':' .. g.fp
+end
+
+-- Lets a retry claim a generation for so long; others that stand beside it may have longer.
+local function offer(id, g, for_s)
+  local claims = claims_of(g)
+  redis.call('ZADD', claims, now, id)
+  if redis.call('TTL', claims) < for_s then
+    redis.call('EXPIRE', claims, for_s)
+  end
+end
+
 -- Whatever follows from a record's state: index, tombstone, claims, idempotency, how long it is kept, who is woken.
 local function publish(id, g, images, config)
   local gen = gen_key(id)
   local results = results_of(g)
   local is_whole = images == tonumber(g.n)
   local keep_s = config.outcome_s
-  local claims = prefix .. 'claims:' .. g.key .. ':' .. g.fp
   redis.call('ZREM', prefix .. 'lane:' .. g.fp, id)
   if g.state == 'delivered' and results then
     local is_cached = g.stores == '1' and is_whole and tonumber(g.ttl_s) > 0
@@ -71,13 +84,12 @@ local function publish(id, g, images, config)
       redis.call('ZADD', prefix .. 'cached', now + tonumber(g.ttl_s) * 1000, g.fp)
       redis.call('ZREMRANGEBYSCORE', prefix .. 'cached', '-inf', now)
     end
-    if not is_cached or g.shared ~= '1' then
-      redis.call('ZADD', claims, now, id)
-      redis.call('EXPIRE', claims, config.unclaimed_s)
+    if not g.answered and (not is_cached or g.shared ~= '1') then
+      offer(id, g, config.unclaimed_s)
       keep_s = math.max(keep_s, config.unclaimed_s)
     end
   else
-    redis.call('ZREM', claims, id)
+    redis.call('ZREM', claims_of(g), id)
   end
   local unresolved = prefix .. 'unresolved'
   redis.call('ZREM', unresolved, id)
@@ -94,13 +106,14 @@ local function publish(id, g, images, config)
   elseif redis.call('GET', prefix .. 'unknown:' .. g.fp) == id then
     redis.call('DEL', prefix .. 'unknown:' .. g.fp)
   end
-  if g.idem then
-    if g.state == 'delivered' or g.state == 'unknown' then
-      redis.call('EXPIRE', prefix .. 'idem:' .. g.idem, config.idempotency_s)
-      keep_s = math.max(keep_s, config.idempotency_s)
-    else
-      redis.call('DEL', prefix .. 'idem:' .. g.idem)
-    end
+  local is_remembered = g.state == 'delivered' or g.state == 'unknown'
+  if is_remembered and (g.idem or g.remembered) then
+    keep_s = math.max(keep_s, config.idempotency_s)
+  end
+  if g.idem and is_remembered then
+    redis.call('EXPIRE', prefix .. 'idem:' .. g.idem, config.idempotency_s)
+  elseif g.idem then
+    redis.call('DEL', prefix .. 'idem:' .. g.idem)
   end
   redis.call('EXPIRE', gen, keep_s)
   if g.waiters then
@@ -114,10 +127,10 @@ local function finish(id, g, config)
   for i, asked in ipairs(parts_of(g)) do
     local state = g['p' .. i]
     was_sent = was_sent or state ~= 'dropped'
+    spare = spare + tonumber(g['s' .. i] or 0) -- of failed parts as well: some were made and could not be had
     if state == 'delivered' then
       images = images + tonumber(g['m' .. i])
       cost = cost + tonumber(g['c' .. i])
-      spare = spare + tonumber(g['s' .. i] or 0)
     elseif state == 'unknown' then
       unknown = unknown + asked
       cost = cost + (g.charge == '1' and share(g, asked) or 0)

@@ -3,16 +3,16 @@
 
 local id = ARGV[2]
 local g = read(gen_key(id), 'key', 'fp', 'state', 'shared')
-if g.state then
-  local claims = prefix .. 'claims:' .. g.key .. ':' .. g.fp
-  if ARGV[3] == 'answered' then
-    redis.call('ZREM', claims, id)
-  else
-    redis.call('HSET', gen_key(id), 'left', now)
-    if g.shared ~= '1' or g.state == 'delivered' then
-      redis.call('ZADD', claims, now, id)
-      redis.call('EXPIRE', claims, ARGV[4])
-    end
+if ARGV[3] == 'answered' and g.state then
+  redis.call('ZREM', claims_of(g), id)
+  if g.state == 'open' then -- its booking is late, and must not offer what the client has
+    redis.call('HSET', gen_key(id), 'answered', 1)
+  end
+elseif g.state then
+  redis.call('HSET', gen_key(id), 'left', now)
+  redis.call('HDEL', gen_key(id), 'answered')
+  if g.state == 'delivered' or (g.state == 'open' and g.shared ~= '1') then
+    offer(id, g, tonumber(ARGV[4]))
   end
 end
 return 1

@@ -37,8 +37,7 @@ end
 
 local function fill(bucket)
   bucket.held = bucket.held + REQUEST
-  redis.call('SET', prefix .. 'rate:' .. bucket.scope, string.format('%.0f %.0f', bucket.held, now),
-    'PX', empty_in_ms(bucket))
+  redis.call('SET', prefix .. 'rate:' .. bucket.scope, string.format('%.0f %.0f', bucket.held, now), 'EX', 60)
 end
 
 local function requests_left(bucket)
