@@ -26,6 +26,7 @@ from gateway.api.models import models_router
 from gateway.api.origin import PublicOrigin
 from gateway.catalog import load_catalog
 from gateway.generation.archive import Archive
+from gateway.generation.asking import Asking
 from gateway.generation.braking import Braking
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
@@ -36,6 +37,7 @@ from gateway.generation.limits import Circuits, Slots
 from gateway.generation.making import Maker
 from gateway.generation.pictures import Pictures
 from gateway.generation.plan import Planner
+from gateway.generation.running import Running
 from gateway.generation.waiting import Endings
 from gateway.scrape import connect_stores, exposition
 from gateway.settings import Settings, shipped
@@ -102,27 +104,35 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     braking = Braking(brakes, records.cost)
     spool = Spool(Path(settings.server.state_dir) / "spool", ledger, now=time.time)
     limits = settings.limits
-    generations = Generations(
+    asking = Asking(
         ledger,
+        spool if settings.redis.down == "allow" else None,
+        ttl_s=settings.cache.ttl_s,
+        clock=time.monotonic,
+        now=time.time,
+        emit=emit,
+    )
+    generations = Generations(
+        asking,
         maker,
         archive,
         endings,
-        spool=spool if settings.redis.down == "allow" else None,
+        Running(clock=time.monotonic, emit=emit),
+        ledger=ledger,
         catalog=catalog,
         slots=slots,
         circuits=Circuits(
             failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic, emit=emit
         ),
         braking=braking,
-        ttl_s=settings.cache.ttl_s,
-        least_kept_s=settings.images.url_life_s,
+        kept_s=max(settings.cache.ttl_s, settings.cache.unclaimed_s, settings.images.url_life_s),
         most_waiting=limits.max_waiting,
         clock=time.monotonic,
-        now=time.time,
         emit=emit,
     )
     keeper = Keeper(
         generations,
+        asking,
         ledger,
         endings,
         spool=spool,

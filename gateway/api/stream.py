@@ -8,9 +8,9 @@ from gateway.api.errors import ClientLeft, envelope_of
 from gateway.api.patience import Patience
 from gateway.api.wire import completed_event
 from gateway.errors import GatewayError
-from gateway.generation.engine import Ticket
 from gateway.generation.outcome import Outcome
 from gateway.generation.plan import Plan
+from gateway.generation.ticket import Ticket
 
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # proxies are told not to hold events back

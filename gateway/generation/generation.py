@@ -38,7 +38,6 @@ class Generation:
         epoch: int,
         lease_ends: float,
         kept_s: float,
-        waiting: int,
     ) -> None:
         self.id = generation_id
         self.brief = brief
@@ -49,7 +48,7 @@ class Generation:
         self.epoch = epoch
         self.lease_ends = lease_ends
         self.kept_s = kept_s
-        self.waiting = waiting
+        self.waiting = 0
         self.is_handed_over = False
         self.failure: GatewayError | None = None
         self.phases = Phases()
