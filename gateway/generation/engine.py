@@ -80,26 +80,25 @@ class Generations:
             GatewayError: it is refused or denied, its outcome is unknown, or it cannot be made now.
 
         """
-        if self.is_closing:
-            raise Unavailable("This worker is shutting down; nothing was bought. Try again.", code="draining")
         if self._waiting[wish.key_id] >= self._most_waiting:
             raise Unavailable(
                 f"{self._most_waiting} requests of your key wait at this worker. Nothing was bought. Try again.",
                 code="server_overloaded",
             )
         ticket = Ticket(wish, self._ledger)
-        await self._admit(ticket)
         self._waiting[wish.key_id] += 1
+        try:
+            await self._admit(ticket)
+        except BaseException:
+            self._waits_no_more(wish.key_id)
+            raise
         return ticket
 
     def leave(self, ticket: Ticket, *, answered: bool) -> None:
         """Let go of a request's share; what is being made goes on without it, for the retry to collect."""
-        key_id = ticket.wish.key_id
-        self._waiting[key_id] -= 1
-        if self._waiting[key_id] <= 0:
-            del self._waiting[key_id]
+        self._waits_no_more(ticket.wish.key_id)
         ticket.release(answered=answered)
-        if answered and ticket.is_claimable:
+        if answered and (ticket.is_claimable or ticket.is_partial):
             self._chore(ticket.ledger.answered(ticket.wish.team, ticket.id))
         elif not answered and (ticket.is_claimable or ticket.cache == "miss"):
             self._chore(ticket.ledger.left(ticket.wish.team, ticket.id))
@@ -151,10 +150,17 @@ class Generations:
         if self._chores:
             await asyncio.wait(self._chores)
 
+    def _waits_no_more(self, key_id: str) -> None:
+        self._waiting[key_id] -= 1
+        if self._waiting[key_id] <= 0:
+            del self._waiting[key_id]
+
     async def _admit(self, ticket: Ticket) -> None:
         """Ask until there is something to wait for."""
         missing = ""
         for _ in range(_MOST_ADMISSIONS):
+            if self.is_closing:
+                raise Unavailable("This worker is shutting down; nothing was bought. Try again.", code="draining")
             began = self._clock()
             verdict, ticket.ledger = await self._asking.ask(ticket.wish, missing=missing)
             ticket.id = verdict.generation
@@ -180,6 +186,7 @@ class Generations:
             ticket.wish.phases.lap("store", began, self._clock())
         ticket.cache = "hit" if verdict.kind == "hit" else "joined"
         ticket.age_s = verdict.age_ms // 1000
+        ticket.is_claimable = verdict.claimed
         ticket.own(_just(Outcome(pictures, usage, 0)))
 
     async def _lead(self, ticket: Ticket, verdict: Verdict, began: float) -> None:

@@ -79,6 +79,7 @@ class Gate:
     ) -> None:
         self._generation = generation
         self._part = part
+        self._turn = 0
         self._clock = clock
         self._insist = insist
         self.accepted_at: float | None = None  # on the same clock
@@ -91,7 +92,9 @@ class Gate:
         with redis_needed():
             told = await self._mark("sent", unless_abandoned=generation.is_abandoned)
         if told == "abandoned":
-            raise Unavailable("Its client left while it waited for its turn; nothing was bought.")
+            raise Unavailable(
+                "Its client left while it waited for its turn; nothing was bought. Try again.", code="server_overloaded"
+            )
         if told == "lost" or self._clock() - began > lease_s * _ENOUGH_LEASE:
             raise Unavailable(
                 "This worker was too slow and another may have taken over; nothing was bought. Try again.",
@@ -109,18 +112,24 @@ class Gate:
             return
 
     async def accepted(self, task: str) -> None:
-        """Write the task down, if need be later: it is paid for."""
+        """Write the task down, if need be later: it is paid for. Until then nobody else could collect it."""
         self.accepted_at = self._clock()
-        self._generation.stages[self._part] = "submitted"
-        try:
+
+        async def write() -> None:
             await self._mark("submitted", task=task)
+            if self._generation.stages[self._part] == "sent":
+                self._generation.stages[self._part] = "submitted"
+
+        try:
+            await write()
         except RedisTrouble:
-            self._insist(lambda: self._mark("submitted", task=task))
+            self._insist(write)
 
     async def _mark(
         self, state: Literal["reserved", "sent", "submitted"], *, task: str = "", unless_abandoned: bool = False
     ) -> str:
         generation = self._generation
+        self._turn += 1
         return await generation.ledger.mark(
             generation.team,
             generation.id,
@@ -129,4 +138,5 @@ class Gate:
             state,
             task=task,
             unless_abandoned=unless_abandoned,
+            turn=self._turn,
         )

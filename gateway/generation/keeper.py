@@ -101,7 +101,8 @@ class Keeper:
             self._emit(CachingChanged(caches))
 
     async def _often(self, name: str, chore: Callable[[], Awaitable[None]], every_s: float) -> None:
-        while True:
+        this = asyncio.current_task()
+        while this is not None and not this.cancelling():  # Python 3.11's wait_for, in redis-py, may swallow it
             await self._sleep(every_s * (0.75 + self._random() / 2))
             try:
                 await chore()

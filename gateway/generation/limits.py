@@ -128,7 +128,7 @@ class Circuits:
 
 
 def _blames_the_model(error: GatewayError) -> bool:
-    """Tell whether the model failed; where our own account or worker is at its end, that must be told as it is."""
-    if error.code in {"upstream_auth", "upstream_quota", "server_overloaded"}:
+    """Tell whether the model failed; where our own account, worker or store is at its end, that must be told."""
+    if error.code in {"upstream_auth", "upstream_quota", "server_overloaded", "redis_unavailable", "lease_lost"}:
         return False
     return isinstance(error, UpstreamFailed | OutcomeUnknown | Unavailable)

@@ -35,6 +35,14 @@ class Ticket:
         return self.cache in {"hit", "joined"}
 
     @property
+    def is_partial(self) -> bool:
+        """Whether it led and got fewer pictures than it asked for, which are not cached but could be claimed."""
+        task = self.task
+        if self.cache != "miss" or not task.done() or task.cancelled() or task.exception() is not None:
+            return False
+        return len(task.result().pictures) < self.wish.plan.n
+
+    @property
     def leads(self) -> Generation | None:
         """The generation that is made here for this very request, if there is one."""
         return None if self.is_free else self._waits_for

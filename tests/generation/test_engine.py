@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.errors import Moderated, Unavailable, UpstreamFailed
+from gateway.errors import Moderated, Unauthenticated, Unavailable, UpstreamFailed
 from gateway.generation.admission import Policy
 from gateway.generation.limits import Circuits, Slots
 from gateway.telemetry.events import GenerationFinished, GenerationTaken
@@ -132,6 +132,26 @@ async def test_waiting_requests_of_a_key_are_bounded(worker_with, sandbox):
     assert sandbox.stats().paid_calls == 1
 
 
+async def test_a_crowd_is_held_to_the_same_bound(worker_with, sandbox):
+    """Requests that come at the same moment are counted before they are decided about."""
+    worker = await worker_with(engine={"most_waiting": 2})
+    asked = [begin(worker, plan_for(prompt=f"fox {number}")) for number in range(6)]
+    tickets = await asyncio.gather(*asked, return_exceptions=True)
+    let_in = [ticket for ticket in tickets if not isinstance(ticket, Unavailable)]
+    for ticket in let_in:
+        await collect(worker, ticket)
+    assert (len(let_in), sandbox.stats().paid_calls) == (2, 2)
+
+
+async def test_who_is_refused_waits_no_longer(worker_with):
+    """A refusal gives its place back."""
+    worker = await worker_with(engine={"most_waiting": 1})
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await begin(worker, plan_for(), key_id="nobody")
+    assert (await make(worker, plan_for())).pictures
+
+
 async def test_a_client_that_leaves_before_anything_was_sent_buys_nothing(narrow, sandbox):
     """What still waits for its turn when its client leaves is not bought, and the next try makes it."""
     plan = plan_for()
@@ -225,12 +245,12 @@ async def test_another_team_shares_nothing(worker, sandbox):
     assert sandbox.stats().paid_calls == 2
 
 
-async def test_joiners_of_a_failure_get_that_failure(worker, other, sandbox):
+async def test_joiners_of_a_failure_get_that_failure(narrow, other, sandbox):
     """Whoever waited for it, here or elsewhere, is told what the leader is told."""
-    plan = plan_for(prompt="[[sandbox:hold]][[sandbox:moderated]]")
-    sandbox.drill("dall-e-3", "slow=0.3")
-    tickets = [(worker, await begin(worker, plan)), (worker, await begin(worker, plan))]
-    tickets.append((other, await begin(other, plan)))
+    plan = plan_for(prompt="[[sandbox:moderated]]")
+    async with narrow.slots.slot(plan.model):
+        tickets = [(narrow, await begin(narrow, plan)), (narrow, await begin(narrow, plan))]
+        tickets.append((other, await begin(other, plan)))
     told = []
     for where, ticket in tickets:
         with pytest.raises(Moderated) as caught:
@@ -247,7 +267,7 @@ async def test_who_joined_what_came_to_nothing_leads_in_its_place(narrow, other,
     async with narrow.slots.slot(plan.model):
         leader = await begin(narrow, plan)
         joiner = await begin(other, plan)
-        await narrow.maker.drop(leader.led)
+        await narrow.maker.drop(leader.leads)
         outcome = await asyncio.shield(joiner.task)
     other.generations.leave(joiner, answered=True)
     assert len(outcome.pictures) == 1
@@ -266,7 +286,7 @@ async def test_who_joined_what_came_to_nothing_buys_nothing_while_draining(narro
         leader = await begin(narrow, plan)
         joiner = await begin(other, plan)
         await other.generations.hand_over()
-        await narrow.maker.drop(leader.led)
+        await narrow.maker.drop(leader.leads)
         with pytest.raises(Unavailable) as caught:
             await asyncio.shield(joiner.task)
     assert caught.value.code == "draining"
@@ -364,8 +384,8 @@ async def test_a_claim_whose_client_leaves_as_well_can_be_claimed_again(worker, 
     """A client that gives up while its picture is on the way to it, again and again, pays for one picture."""
     plan = plan_for()
     ticket = await begin(worker, plan, policy=NO_STORE)
-    await leave(worker, ticket)
     await ticket.task
+    await leave(worker, ticket)
     for _ in range(3):
         ticket = await begin(worker, plan, policy=NO_STORE, is_retry=True)
         await asyncio.wait({ticket.task})

@@ -1,11 +1,15 @@
 """A generation's parts: made at once, each stored and booked by itself, whatever becomes of the others."""
 
+import dataclasses
+
+import msgspec
 import pytest
 
+from gateway.catalog import PerMillionTokens
 from gateway.errors import GatewayError, Moderated, OutcomeUnknown, Unavailable, UpstreamFailed
-from gateway.telemetry.events import GenerationFinished, PartFailed, PictureLost, SurplusDropped
-from tests.support.generation import admitted, begin, collect, make, plan_for, until
-from tests.support.ledger_reading import booked, reserved
+from gateway.telemetry.events import BookingDelayed, GenerationFinished, PartFailed, PictureLost, SurplusDropped
+from tests.support.generation import admitted, begin, collect, make, plan_for, row, until
+from tests.support.ledger_reading import booked, reserved, state_of
 
 
 @pytest.mark.parametrize("failing", [1, 2])
@@ -140,3 +144,44 @@ async def test_a_failed_download_is_the_parts_failure(worker, sandbox):
         await make(worker, plan)
     assert caught.value.code == "download_failed"
     assert sandbox.stats().paid_calls == 1
+
+
+async def test_redis_away_at_the_end_keeps_no_client_waiting(worker_with, own_valkey, valkey_url, sandbox, events):
+    """The picture is delivered while nothing can be booked, and booked once when Redis is back."""
+    worker = await worker_with(own_valkey.url, blobs_url=valkey_url, command_timeout_s=0.3)
+    plan = plan_for(prompt="[[sandbox:hold]]")
+    ticket = await begin(worker, plan)
+    await until(lambda: sandbox.stats().paid_calls == 1)
+    own_valkey.pause()
+    sandbox.release()
+    outcome = await collect(worker, ticket)
+    assert (len(outcome.pictures), outcome.cost) == (1, plan.estimate)
+    assert [event.generation_id for event in events.of(BookingDelayed)] == [ticket.id]
+    own_valkey.resume()
+    await worker.maker.settled()
+    assert await booked(worker) == {"requests": 1, "generations": 1, "images": 1, "cost": plan.estimate}
+    assert await reserved(worker) == (0, 0)
+    assert (await make(worker, plan)).pictures == outcome.pictures
+    assert sandbox.stats().paid_calls == 1
+
+
+async def test_a_dropped_generation_leaves_nothing_behind(worker):
+    """What is not made here is given back: void, and no trace in the counters."""
+    generation = await admitted(worker, plan_for(n=3))
+    assert (await reserved(worker))[0] == 3
+    await worker.maker.drop(generation)
+    assert await state_of(worker, generation.id) == "void"
+    assert await reserved(worker) == (0, 0)
+    assert await booked(worker) == {"requests": 1}
+
+
+async def test_tokens_that_upstream_counts_are_what_is_charged(worker):
+    """A model that is priced by tokens costs what upstream reports, whatever was reserved."""
+    plan = plan_for("gpt-image-1")
+    by_tokens = msgspec.structs.replace(plan.model.price, tokens=PerMillionTokens(5, 10, 40))
+    model = row("gpt-image-1", price=by_tokens)
+    outcome = await make(worker, dataclasses.replace(plan, model=model))
+    assert outcome.usage.total_tokens > 0
+    assert outcome.cost == 5 * outcome.usage.text_input_tokens + 40 * outcome.usage.output_tokens
+    assert (await booked(worker))["cost"] == outcome.cost
+    assert await reserved(worker) == (0, 0)
