@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from gateway.launcher.banner import SANDBOX_WARNING, banner
 from gateway.launcher.children import METRICS, SANDBOX, WORKER, Sandbox, Worker
 from gateway.launcher.listener import listen, url_of
-from gateway.launcher.metrics_directory import metrics_directory
+from gateway.launcher.metrics_files import metrics_directory
 from gateway.launcher.signals import Signals
 from gateway.processes import StartFailed
 from gateway.settings import Settings, SettingsError

@@ -22,6 +22,10 @@ RedisTrouble = (RedisError, RedisClusterException, OSError)
 """What a store may raise when Redis is away, busy or refuses a command: catch all of it alike."""
 
 
+class NotDurable(RedisError):
+    """A script ran, and no replica confirmed in time that it has what was written: a fail-over may lose it."""
+
+
 def connect(
     url: str,
     *,

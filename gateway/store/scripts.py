@@ -9,9 +9,9 @@ import msgspec
 from redis.exceptions import NoScriptError
 
 from gateway.store.cluster import Cluster
-from gateway.store.connection import Client
+from gateway.store.connection import Client, NotDurable
 from gateway.store.exchange import Command, exchange_on_one
-from gateway.store.timing import NotDurable, Timed
+from gateway.store.timing import Timed
 
 LUA = Path(__file__).parent / "lua"
 
