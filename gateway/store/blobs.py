@@ -3,6 +3,7 @@
 import math
 import re
 
+from gateway.store.commands import send
 from gateway.store.connection import Client
 
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -20,19 +21,20 @@ class Blobs:
     async def put(self, name: str, data: bytes, life_s: float) -> None:
         """Keep `data`, whose SHA-256 is `name`, for at least `life_s` seconds. A longer life that it has stays."""
         life = math.ceil(life_s)
-        if not await self._redis.set(f"blob:{name}", data, ex=life, nx=True):
-            await self._redis.expire(f"blob:{name}", life, gt=True)
+        key = f"blob:{name}"
+        if (await send(self._redis, key, [("SET", key, data, "EX", life, "NX")]))[0] is None:
+            await send(self._redis, key, [("EXPIRE", key, life, "GT")])
 
     async def extend(self, name: str, life_s: float) -> bool:
         """Let the bytes of that name live at least `life_s` seconds from now; False if they are gone."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.expire(f"blob:{name}", math.ceil(life_s), gt=True)
-            pipe.exists(f"blob:{name}")
-            return bool((await pipe.execute())[1])
+        key = f"blob:{name}"
+        replies = await send(self._redis, key, [("EXPIRE", key, math.ceil(life_s), "GT"), ("EXISTS", key)])
+        return bool(replies[1])
 
     async def get(self, name: str) -> bytes | None:
         """Fetch the bytes of that name; None if they are gone, or the name never was one."""
         if _NAME.fullmatch(name) is None:
             return None
-        held = await self._redis.get(f"blob:{name}")
+        key = f"blob:{name}"
+        held = (await send(self._redis, key, [("GET", key)]))[0]
         return held if isinstance(held, bytes) else None
