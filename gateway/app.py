@@ -26,6 +26,7 @@ from gateway.api.models import models_router
 from gateway.api.origin import PublicOrigin
 from gateway.catalog import load_catalog
 from gateway.generation.archive import Archive
+from gateway.generation.asking import Asking
 from gateway.generation.braking import Braking
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
@@ -36,12 +37,14 @@ from gateway.generation.limits import Circuits, Slots
 from gateway.generation.making import Maker
 from gateway.generation.pictures import Pictures
 from gateway.generation.plan import Planner
+from gateway.generation.running import Running
 from gateway.generation.waiting import Endings
+from gateway.scrape import connect_stores, exposition
 from gateway.settings import Settings, shipped
-from gateway.store.blobs import Blobs
+from gateway.store.blobs import FRESH_S, Blobs
 from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
-from gateway.store.connection import Client, RedisTrouble, connect
+from gateway.store.connection import Client, RedisTrouble
 from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
 from gateway.store.ledger import ENDED, Ledger
@@ -51,6 +54,7 @@ from gateway.store.scripts import Scripts
 from gateway.store.secrets import Signer, signing_key
 from gateway.store.spool import Spool
 from gateway.store.teams import Teams
+from gateway.store.timing import Timed
 from gateway.store.usage import UsageReports
 from gateway.store.watermark import Watermark
 from gateway.telemetry.events import Emit, Event
@@ -69,20 +73,23 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         CatalogError: the model catalogue cannot be used.
 
     """
-    metrics = Metrics()
-    emit = _both(LogListener(), metrics)
-    state = _redis(settings, settings.redis.url, settings.redis.command_timeout_s)
-    blobs = _redis(settings, settings.blobs.url or settings.redis.url, settings.blobs.command_timeout_s)
     catalog = load_catalog(Path(settings.server.models or shipped("models.toml")), settings.images.aliases)
+    metrics = Metrics((model.id for model in catalog.models), most_teams=settings.metrics.max_teams)
+    emit = _both(LogListener(), metrics)
+    state, blobs_redis = connect_stores(settings)
+    timed = Timed(emit)
+    blobs = Blobs(blobs_redis, timed)
     planner = Planner(catalog, default_model=settings.images.default_model, strict_params=settings.images.strict_params)
     keys = Keys(state, known_s=settings.keys.cache_s, unknown_size=settings.keys.unknown_cache)
     upstream = _upstream(settings, transport)
     downloader = _downloader(settings, transport)
     pictures = Pictures(threads=settings.images.transcode_threads, max_pixels=settings.images.max_pixels)
-    scripts = Scripts(state, wait_replicas=settings.redis.durability == "wait", wait_ms=settings.redis.wait_ms)
+    scripts = Scripts(
+        state, wait_replicas=settings.redis.durability == "wait", wait_ms=settings.redis.wait_ms, timed=timed
+    )
     ledger = Ledger(scripts, state, rules_of(settings))
     endings = Endings(ledger, Channel(state, ENDED).messages, check_s=settings.generations.check_s, emit=emit)
-    archive = Archive(Blobs(blobs), memory_bytes=settings.cache.memory_bytes)
+    archive = Archive(blobs, memory_bytes=settings.cache.memory_bytes)
     slots = Slots(max_in_flight=settings.limits.max_in_flight, max_queued=settings.limits.max_queued)
     maker = Maker(
         _driver(settings, upstream, emit),
@@ -97,37 +104,47 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     braking = Braking(brakes, records.cost)
     spool = Spool(Path(settings.server.state_dir) / "spool", ledger, now=time.time)
     limits = settings.limits
-    generations = Generations(
+    asking = Asking(
         ledger,
-        maker,
-        archive,
-        endings,
-        spool=spool if settings.redis.down == "allow" else None,
-        catalog=catalog,
-        slots=slots,
-        circuits=Circuits(failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic),
-        braking=braking,
+        spool if settings.redis.down == "allow" else None,
         ttl_s=settings.cache.ttl_s,
-        least_kept_s=settings.images.url_life_s,
-        most_waiting=limits.max_waiting,
         clock=time.monotonic,
         now=time.time,
         emit=emit,
     )
+    generations = Generations(
+        asking,
+        maker,
+        archive,
+        endings,
+        Running(clock=time.monotonic, emit=emit),
+        ledger=ledger,
+        catalog=catalog,
+        slots=slots,
+        circuits=Circuits(
+            failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic, emit=emit
+        ),
+        braking=braking,
+        kept_s=max(settings.cache.ttl_s, settings.cache.unclaimed_s, settings.images.url_life_s + FRESH_S),
+        most_waiting=limits.max_waiting,
+        clock=time.monotonic,
+        emit=emit,
+    )
     keeper = Keeper(
         generations,
+        asking,
         ledger,
         endings,
         spool=spool,
         braking=braking,
-        watermark=Watermark(state, blobs, high=settings.cache.high_water),
+        watermark=Watermark(state, blobs_redis, high=settings.cache.high_water),
         teams=keys.teams,
         sweep_s=settings.generations.sweep_s,
         now=time.time,
         random=random.random,
         emit=emit,
     )
-    hosting = Hosting(Blobs(blobs), signer=_signer(state, settings), life_s=settings.images.url_life_s, clock=time.time)
+    hosting = Hosting(blobs, signer=_signer(state, settings), life_s=settings.images.url_life_s, clock=time.time)
     readiness = Readiness(state.ping)
     origin = PublicOrigin(settings.server.public_url, settings.server.trusted_proxies)
 
@@ -144,7 +161,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         await downloader.aclose()
         pictures.close()
         await state.aclose()
-        await blobs.aclose()
+        await blobs_redis.aclose()
 
     app = Litestar(
         route_handlers=[
@@ -159,7 +176,12 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
             ),
             models_router(keys=keys, catalog=catalog),
             files_route(hosting=hosting),
-            health_router(readiness=readiness, metrics=metrics),
+            health_router(
+                readiness=readiness,
+                exposition=None
+                if settings.metrics.port
+                else exposition(settings, state, blobs_redis, metrics.registry),
+            ),
             docs_router(catalog),
             admin_router(
                 admin_key=settings.server.admin_key,
@@ -192,10 +214,6 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         stopping.task = asyncio.ensure_future(generations.hand_over())  # type: ignore[attr-defined]  # kept from the collector
 
     return Access(app, clock=time.monotonic, emit=emit, stopping=stopping)
-
-
-def _redis(settings: Settings, url: str, command_timeout_s: float) -> Client:
-    return connect(**(settings.redis.connection() | {"url": url, "command_timeout_s": command_timeout_s}))
 
 
 def _upstream(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Upstream:

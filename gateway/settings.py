@@ -195,6 +195,12 @@ class Log(Section, frozen=True):
     format: Format
 
 
+class MetricsSection(Section, frozen=True):
+    port: Port
+    host: Text
+    max_teams: Count
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of one process."""
 
@@ -211,6 +217,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     images: Images
     keys: Keys
     log: Log
+    metrics: MetricsSection
 
 
 KINDS: dict[str, Any] = {

@@ -1,8 +1,8 @@
 """One worker process: serves the app on a socket that the launcher opened.
 
 Its arguments are two inherited descriptors: the listening socket, and a pipe for the word `ready` or else the error
-that kept it from starting. The settings come as one line of JSON on standard input, which stays open for as long as
-the launcher lives.
+that kept it from starting; and its place among the workers. The settings come as one line of JSON on standard input,
+which stays open for as long as the launcher lives.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from gateway.catalog import CatalogError
 from gateway.http_protocol import HttpProtocol
 from gateway.processes import StartFailed
 from gateway.settings import Settings
-from gateway.telemetry import log
+from gateway.telemetry import log, shared
 
 READY = b"ready"
 _KEEP_ALIVE_S = 75  # above the 60 s of common proxies, so that it is never us who close on a request under way
@@ -86,7 +86,8 @@ def run(settings: Settings, make: Callable[[Settings], Any], listen_fd: int, rea
 
 def serve(make: Callable[[Settings], Any]) -> None:
     """Run the app that `make` makes as the launcher's child."""
-    listen_fd, ready_fd = map(int, sys.argv[1:3])
+    listen_fd, ready_fd, *place = map(int, sys.argv[1:])
+    shared.take_place(*place)
     settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=Settings)
     try:
         run(settings, make, listen_fd, ready_fd)

@@ -9,6 +9,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.errors import envelope_of, fault, headers_of
 from gateway.telemetry.events import Emit, RequestFinished
+from gateway.telemetry.log import tag
 
 _EXPOSED = (
     "x-request-id, retry-after, retry-after-ms, x-should-retry, openai-processing-ms, age, "
@@ -52,6 +53,7 @@ class Access:
             await self._app(scope, receive, send)
             return
         request = _Request(scope, send, self._clock)
+        tag(request_id=request.id)  # what it starts, a generation for one, tells of it as well
         try:
             if scope["method"] == "OPTIONS":
                 await request.preflight()

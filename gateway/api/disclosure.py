@@ -3,9 +3,9 @@
 from urllib.parse import quote
 
 from gateway.generation.admission import dollars
-from gateway.generation.engine import Ticket
 from gateway.generation.outcome import Outcome
 from gateway.generation.plan import Plan
+from gateway.generation.ticket import Ticket
 
 _MOST_NAMES = 20
 _LONGEST_NAME = 64

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from litestar import MediaType, Response, Router, get
 
-from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.exposition import Exposition
 
 
 class Readiness:
@@ -28,8 +28,8 @@ class Readiness:
         return ready, {"ready": ready, "redis": redis, "draining": self.draining}
 
 
-def health_router(*, readiness: Readiness, metrics: Metrics) -> Router:
-    """Make the handlers."""
+def health_router(*, readiness: Readiness, exposition: Exposition | None) -> Router:
+    """Make the handlers; without an exposition there are no metrics here."""
 
     @get("/healthz")
     async def alive() -> Response[bytes]:
@@ -41,8 +41,8 @@ def health_router(*, readiness: Readiness, metrics: Metrics) -> Router:
         return Response(msgspec.json.encode(state), status_code=200 if is_ready else 503, media_type=MediaType.JSON)
 
     @get("/metrics")
-    async def exposition() -> Response[bytes]:
-        body, content_type = metrics.render()
+    async def metrics() -> Response[bytes]:
+        body, content_type = await exposition.render() if exposition else (b"", "")
         return Response(body, media_type=content_type)
 
-    return Router("/", route_handlers=[alive, ready, exposition])
+    return Router("/", route_handlers=[alive, ready, *([metrics] if exposition else [])])

@@ -23,11 +23,12 @@ from gateway.api.stream import outcome_facts
 from gateway.errors import GatewayError
 from gateway.generation.admission import Wish
 from gateway.generation.delivery import together
-from gateway.generation.engine import Generations, Ticket
+from gateway.generation.engine import Generations
 from gateway.generation.hosting import Hosting
 from gateway.generation.outcome import Outcome
 from gateway.generation.pictures import EXTENSIONS, MEDIA_TYPES, Picture
 from gateway.generation.plan import Plan, Planner
+from gateway.generation.ticket import Ticket
 from gateway.store.connection import RedisTrouble
 from gateway.store.identity import Identity
 from gateway.store.keys import Keys
@@ -64,8 +65,12 @@ def generations_route(
         fields = wire.read_fields(await _body(request))
         plan = planner.plan(fields)
         facts["model"] = plan.model.id
-        ticket = await generations.start(_wish(request, identity, presented, plan, fields))
+        wish = _wish(request, identity, presented, plan, fields)
+        facts["phases"] = [wish.phases]
+        ticket = await generations.start(wish)
         facts |= {"generation_id": ticket.id, "cache": ticket.cache}
+        if ticket.leads is not None:
+            facts["phases"].append(ticket.leads.phases)
         seconds = deadline_s(request.headers, waiting.longest_s)
         any_size = _takes_any_size(request.headers)
         async with AsyncExitStack() as stack:

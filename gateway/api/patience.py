@@ -8,8 +8,9 @@ from litestar import Request
 
 from gateway.api.errors import ClientLeft
 from gateway.errors import DeadlineExceeded
-from gateway.generation.engine import Generations, Ticket
+from gateway.generation.engine import Generations
 from gateway.generation.outcome import Outcome
+from gateway.generation.ticket import Ticket
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from gateway.api.errors import ClientLeft, envelope_of
 from gateway.api.patience import Patience
 from gateway.api.wire import completed_event
 from gateway.errors import GatewayError
-from gateway.generation.engine import Ticket
 from gateway.generation.outcome import Outcome
 from gateway.generation.plan import Plan
+from gateway.generation.ticket import Ticket
 
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # proxies are told not to hold events back
@@ -52,9 +52,9 @@ class Events:
                 yield self.completed(outcome)
                 self._patience.answered(None)
         except ClientLeft:
-            return
+            self._facts |= {"error_code": "client_left", "error_status": 499}
         except GatewayError as error:
-            self._facts["error_code"] = error.code
+            self._facts |= {"error_code": error.code, "error_status": error.status}
             yield _frame("error", b'{"type":"error",' + envelope_of(error)[1:])
 
     def completed(self, outcome: Outcome) -> bytes:

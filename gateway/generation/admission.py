@@ -17,6 +17,7 @@ from gateway.errors import (
 )
 from gateway.generation.plan import Plan
 from gateway.store.ledger import Admission, Verdict
+from gateway.telemetry.phases import Phases
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Policy:
 class Wish:
     """One request for a plan's pictures, by one key of a team.
 
-    `idempotency` and `body` are hashes, "" without a key. `tell` hears each verdict as it comes.
+    `idempotency` and `body` are hashes, "" without a key. `tell` hears each verdict as it comes, `phases` of each step.
     """
 
     plan: Plan
@@ -49,6 +50,7 @@ class Wish:
     body: str = ""
     user: str = ""
     tell: Callable[[Verdict], None] = lambda _: None
+    phases: Phases = field(default_factory=Phases)
 
 
 def admission(wish: Wish, generation_id: str, *, ttl_s: int, missing: str) -> Admission:

@@ -9,6 +9,7 @@ from gateway.errors import UpstreamFailed
 from gateway.generation.pictures import NoPicture, Picture, Pictures
 from gateway.generation.plan import Encoding
 from gateway.telemetry.events import DownloadFinished, DownloadRetried, Emit, PictureLost, fault_in, outcome_of
+from gateway.telemetry.phases import Phases
 from gateway.upstream.download import Downloader, DownloadFailed
 
 T = TypeVar("T")
@@ -43,14 +44,14 @@ class Delivery:
         self._emit = emit
         self._sleep = sleep
 
-    async def receive(self, images: list[Image], encoding: Encoding) -> list[Picture]:
-        """Bring in the pictures of one part; some may fail as long as one comes through.
+    async def receive(self, images: list[Image], encoding: Encoding, phases: Phases) -> list[Picture]:
+        """Bring in the pictures of one part; some may fail as long as one comes through. `phases` hears of each step.
 
         Raises:
             GatewayError: not one of them could be had.
 
         """
-        done = await together([self._one(image, encoding) for image in images])
+        done = await together([self._one(image, encoding, phases) for image in images])
         pictures = [item for item in done if isinstance(item, Picture)]
         if pictures:
             return pictures
@@ -59,18 +60,30 @@ class Delivery:
                 raise item
         raise UpstreamFailed("Upstream delivered no picture.")
 
-    async def _one(self, image: Image, encoding: Encoding) -> Picture | Exception:
+    async def _one(self, image: Image, encoding: Encoding, phases: Phases) -> Picture | Exception:
+        began = self._clock()
         try:
             if image.data is not None:
                 picture = await self._pictures.read(image.data, image.revised_prompt)
             else:
-                picture = await self._fetch(image.url or "", image.revised_prompt)
-            return await self._pictures.encode(picture, encoding)
+                picture = await self._fetch(image.url or "", image.revised_prompt, phases)
+                began = self._clock()
+            encoded = await self._pictures.encode(picture, encoding)
         except Exception as error:  # noqa: BLE001  whatever it is, the other pictures are paid for
             self._emit(PictureLost(outcome_of(error), fault_in(error)))
             return error
+        if encoded is not picture:
+            phases.lap("transcode", began, self._clock())
+        return encoded
 
-    async def _fetch(self, url: str, revised_prompt: str | None) -> Picture:
+    async def _fetch(self, url: str, revised_prompt: str | None, phases: Phases) -> Picture:
+        began = self._clock()
+        try:
+            return await self._fetched(url, revised_prompt)
+        finally:
+            phases.lap("download", began, self._clock())
+
+    async def _fetched(self, url: str, revised_prompt: str | None) -> Picture:
         started = self._clock()
         pause = self._backoff_s
         looks = 0

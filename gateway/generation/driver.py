@@ -10,7 +10,14 @@ import msgspec
 from gateway.catalog import Model
 from gateway.dialects.base import Call, Dialect, Reply, Result, Steps, Task, Wait
 from gateway.errors import OutcomeUnknown, Unavailable
-from gateway.telemetry.events import Emit, PollFailed, UpstreamAnswered, UpstreamRetried, UpstreamUnanswered
+from gateway.telemetry.events import (
+    Emit,
+    PollFailed,
+    TaskCollected,
+    UpstreamAnswered,
+    UpstreamRetried,
+    UpstreamUnanswered,
+)
 from gateway.upstream import failures
 from gateway.upstream.client import Upstream
 from gateway.upstream.failures import CallFailed, Verdict
@@ -41,11 +48,16 @@ class Gate(Protocol):
 
 @dataclass(slots=True)
 class _Purchase:
-    """One part being bought; `reply` is that to the last billable call, None where nothing was sent."""
+    """One part being bought; `reply` is that to the last billable call, None where nothing was sent.
+
+    The last two of its `polls` were answered at `looks`, seconds on the driver's clock.
+    """
 
     model: Model
     deadline: float
     reply: Reply | None = None
+    polls: int = 0
+    looks: tuple[float, float] = (0.0, 0.0)
 
 
 class Driver:
@@ -88,12 +100,20 @@ class Driver:
         bought = await self._submit(dialect, payload, purchase, gate)
         if isinstance(bought, Task):
             await gate.accepted(bought.id)
-            return await self._play(dialect.collect(model, bought.id), purchase)
+            return await self._collect(dialect.collect(model, bought.id), purchase)
         return bought
 
     async def collect(self, dialect: Dialect, model: Model, task: str, within_s: float) -> Result:
         """Collect a task that another worker bought. Raises as `run` does."""
-        return await self._play(dialect.collect(model, task), _Purchase(model, self._clock() + within_s))
+        return await self._collect(dialect.collect(model, task), _Purchase(model, self._clock() + within_s))
+
+    async def _collect(self, steps: Steps[Result], purchase: _Purchase) -> Result:
+        now = self._clock()
+        purchase.looks = now, now
+        result = await self._play(steps, purchase)
+        before, last = purchase.looks
+        self._emit(TaskCollected(purchase.model.id, purchase.polls, last - before))
+        return result
 
     async def _submit(
         self, dialect: Dialect, payload: dict[str, Any], purchase: _Purchase, gate: Gate
@@ -168,12 +188,14 @@ class Driver:
         pause = self._backoff_s
         while True:
             asked = 0.0
+            purchase.polls += 1
             try:
                 reply = await self._send(call, purchase.model, _POLL_TIMEOUT_S)
             except CallFailed as failure:
                 self._emit(PollFailed(purchase.model.id, failure.reason))
             else:
                 if 200 <= reply.status < 300 or reply.status == 404:
+                    purchase.looks = purchase.looks[1], self._clock()
                     return reply
                 self._emit(PollFailed(purchase.model.id, f"http_{reply.status}"))
                 asked = min(reply.retry_after or 0.0, _LONGEST_PAUSE_S)

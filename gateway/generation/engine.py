@@ -1,118 +1,77 @@
-"""The life of generations: admitted, led or joined or replayed, and independent of the request that started them."""
+"""The life of generations: admitted, then led, joined or replayed, and independent of the request that began it."""
 
 import asyncio
-import secrets
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from gateway.catalog import Catalog, Model
+from gateway.catalog import Catalog
 from gateway.errors import GatewayError, NotFound, OutcomeUnknown, Unavailable, UpstreamFailed
-from gateway.generation.admission import Wish, admission, refusal
+from gateway.generation.admission import Wish, refusal
 from gateway.generation.archive import Archive, Gone
+from gateway.generation.asking import Asking
 from gateway.generation.braking import Braking
 from gateway.generation.generation import Generation
 from gateway.generation.limits import Circuits, Slots
 from gateway.generation.making import Maker
 from gateway.generation.outcome import Outcome, recall
 from gateway.generation.plan import Brief, Plan
+from gateway.generation.running import Running
+from gateway.generation.ticket import Ticket
 from gateway.generation.waiting import Endings
 from gateway.store.connection import RedisTrouble
-from gateway.store.ledger import Admission, Journal, Ledger, Taken, Verdict
-from gateway.store.recent import Recent
-from gateway.store.spool import Spool
-from gateway.telemetry.events import (
-    Admitted,
-    Emit,
-    GenerationFinished,
-    GenerationTaken,
-    LeaseLost,
-    ServedWithoutStore,
-    outcome_of,
-)
-from gateway.telemetry.log import tag
+from gateway.store.ledger import Ledger, Taken, Verdict
+from gateway.telemetry.events import Emit, GenerationTaken, LeaseLost
 
 _MOST_ADMISSIONS = 20  # each further one follows from a generation that came to nothing, or from bytes that were gone
-_KNOWN_S = 300.0  # how long a key is served without the store after it was last seen to count
-_MOST_KNOWN = 10_000
 _LEAST_TO_COLLECT_S = 60.0  # what a task is given that is taken over late: it may have been ready for long
 
 
-class Ticket:
-    """One request's share in a generation: its task, and how the request came by it.
-
-    `cache` is the word for `x-gateway-cache`; `age_s` is set where the pictures were made for an earlier request.
-    """
-
-    task: asyncio.Task[Outcome]
-
-    def __init__(self, wish: Wish, ledger: Journal) -> None:
-        self.wish = wish
-        self.ledger = ledger
-        self.id = ""
-        self.cache: Literal["hit", "miss", "joined", "bypass"] = "miss"
-        self.age_s: int | None = None
-        self.led: Generation | None = None
-        self.is_claimable = False
-        self.owns_task = False
-
-    @property
-    def is_free(self) -> bool:
-        """Whether its pictures are paid for by another request."""
-        return self.cache in {"hit", "joined"}
-
-
 class Generations:
-    """Admits requests and keeps hold of what they started until it ends. `clock` is monotonic, `now` unix seconds.
+    """Begins what requests wish for, and keeps hold of it until it ends. `clock` is monotonic, in seconds.
 
-    `ttl_s` is how long a picture is replayed where its model does not say otherwise, `least_kept_s` how long its bytes
-    are kept in any case (for their URLs); `most_waiting` bounds the requests of one key that wait at this worker.
-    With a `spool`, keys that were seen lately are served while Redis is away.
+    `kept_s` is how long a picture's bytes are kept in any case; `most_waiting` bounds the requests of one key that
+    wait at this worker.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
+        asking: Asking,
         maker: Maker,
         archive: Archive,
         endings: Endings,
+        running: Running,
         *,
-        spool: Spool | None,
+        ledger: Ledger,
         catalog: Catalog,
         slots: Slots,
         circuits: Circuits,
         braking: Braking,
-        ttl_s: int,
-        least_kept_s: float,
+        kept_s: float,
         most_waiting: int,
         clock: Callable[[], float],
-        now: Callable[[], float],
         emit: Emit,
     ) -> None:
-        self._ledger = ledger
+        self._asking = asking
         self._maker = maker
         self._archive = archive
         self._endings = endings
-        self._spool = spool
-        self._known = Recent[str](_MOST_KNOWN, _KNOWN_S, clock)
+        self._running = running
+        self._ledger = ledger
         self._catalog = catalog
         self._slots = slots
         self._circuits = circuits
         self._braking = braking
-        self._ttl_s = ttl_s
-        self._least_kept_s = least_kept_s
+        self._kept_s = kept_s
         self._most_waiting = most_waiting
         self._clock = clock
-        self._now = now
         self._emit = emit
         self._waiting: Counter[str] = Counter()
-        self._running: dict[str, Generation] = {}
         self._chores: set[asyncio.Task[Any]] = set()
         self.is_closing = False
-        self.caches = True
 
     async def start(self, wish: Wish) -> Ticket:
         """Decide about a request, and begin to make its pictures where nobody else does. Pair with `leave`.
@@ -129,7 +88,7 @@ class Generations:
                 code="server_overloaded",
             )
         ticket = Ticket(wish, self._ledger)
-        await self._admit(wish, ticket)
+        await self._admit(ticket)
         self._waiting[wish.key_id] += 1
         return ticket
 
@@ -139,10 +98,7 @@ class Generations:
         self._waiting[key_id] -= 1
         if self._waiting[key_id] <= 0:
             del self._waiting[key_id]
-        if ticket.led is not None:
-            ticket.led.waiting -= 1
-        if ticket.owns_task and not answered:
-            ticket.task.cancel()
+        ticket.release(answered=answered)
         if answered and ticket.is_claimable:
             self._chore(ticket.ledger.answered(ticket.wish.team, ticket.id))
         elif not answered and (ticket.is_claimable or ticket.cache == "miss"):
@@ -155,7 +111,6 @@ class Generations:
             model = self._catalog.resolve(brief.model)
         except NotFound:
             return  # a worker that still knows the model may collect it
-        lease_ends = self._clock() + self._ledger.rules.lease_ms / 1000
         generation = Generation(
             taken.id,
             brief,
@@ -164,21 +119,18 @@ class Generations:
             team=taken.team,
             key_id=taken.key,
             epoch=taken.epoch,
-            lease_ends=lease_ends,
-            kept_s=self._kept_s(is_remembered=True),
-            waiting=0,
+            lease_ends=self._clock() + self._ledger.rules.lease_ms / 1000,
+            kept_s=max(self._kept_s, self._ledger.rules.idempotency_s),
         )
         tasks = {part - 1: task for part, task in taken.tasks.items()}
-        for index in range(len(generation.stages)):
-            generation.stages[index] = "submitted" if index in tasks else "done"
+        generation.stages = ["submitted" if part in tasks else "done" for part in range(len(brief.counts))]
         within_s = max(model.time_limit_s - taken.age_ms / 1000, _LEAST_TO_COLLECT_S)
         self._emit(GenerationTaken(taken.id, taken.team, model.id, taken.epoch))
-        make = self._maker.make(generation, sorted(tasks), self._maker.collecting(tasks, within_s))
-        self._launch(generation, make)
+        self._launch(generation, self._maker.make(generation, sorted(tasks), self._maker.collecting(tasks, within_s)))
 
     def held(self) -> list[Generation]:
         """List what is being made here under a lease."""
-        return [generation for generation in self._running.values() if generation.ledger is self._ledger]
+        return self._running.under(self._ledger)
 
     def lost(self, generation_id: str) -> None:
         """Note that another worker has taken a generation over; a picture that arrives is handed in all the same."""
@@ -187,88 +139,52 @@ class Generations:
     async def hand_over(self) -> None:
         """Leave every task that is only waited for to other workers; who waits here is told to try again."""
         self.is_closing = True
-        given = [generation for generation in self.held() if generation.only_has_tasks]
-        for generation in given:
-            generation.is_handed_over = True
-            generation.task.cancel()
-        for generation in given:
+        for generation in self._running.hand_over(self._ledger):
             with suppress(*RedisTrouble):
                 await self._ledger.hand_over(generation.team, [(generation.id, generation.epoch)])
 
     async def drain(self) -> None:
         """Take on nothing new and wait until all that is paid for has arrived and is booked."""
         self.is_closing = True
-        while self._running:
-            await asyncio.wait([generation.task for generation in self._running.values()])
+        await self._running.ended()
         await self._maker.settled()
         if self._chores:
             await asyncio.wait(self._chores)
 
-    async def _admit(self, wish: Wish, ticket: Ticket) -> None:
-        """Ask the ledger until there is something to wait for."""
+    async def _admit(self, ticket: Ticket) -> None:
+        """Ask until there is something to wait for."""
         missing = ""
         for _ in range(_MOST_ADMISSIONS):
-            question = admission(wish, self._new_id(), ttl_s=self._ttl_of(wish.plan.model), missing=missing)
             began = self._clock()
-            verdict = await self._ask(wish, ticket, question)
-            self._emit(Admitted(wish.team, wish.plan.model.id, verdict.kind, verdict.limit))
-            wish.tell(verdict)
+            verdict, ticket.ledger = await self._asking.ask(ticket.wish, missing=missing)
             ticket.id = verdict.generation
             match verdict.kind:
                 case "lead":
-                    await self._lead(wish, ticket, verdict, began)
-                    return
+                    return await self._lead(ticket, verdict, began)
                 case "join":
-                    self._join(wish, ticket, verdict)
-                    return
+                    return self._join(ticket, verdict)
                 case "hit" | "replay":
                     try:
-                        pictures, usage = await self._archive.load(verdict.results)
+                        return await self._replay(ticket, verdict)
                     except Gone:
                         missing = verdict.generation
-                        continue
-                    ticket.cache = "hit" if verdict.kind == "hit" else "joined"
-                    ticket.age_s = verdict.age_ms // 1000
-                    self._own(ticket, _just(Outcome(pictures, usage, 0)))
-                    return
                 case _:
-                    raise refusal(verdict, wish)
+                    raise refusal(verdict, ticket.wish)
         raise Unavailable("The picture could not be had now; nothing was bought. Try again.")
 
-    async def _ask(self, wish: Wish, ticket: Ticket, question: Admission) -> Verdict:
-        """Ask the ledger; while Redis is away, the spool for those keys that were admitted lately."""
+    async def _replay(self, ticket: Ticket, verdict: Verdict) -> None:
+        began = self._clock()
         try:
-            verdict = await self._ledger.admit(wish.team, question)
-        except Unavailable:
-            models = self._known.get(wish.key_id)
-            if self._spool is None or models is None:
-                raise
-            self._emit(ServedWithoutStore(wish.team, question.model))
-            if models and question.model not in models.split(","):
-                raise refusal(Verdict("refused", why="model", models=models), wish) from None
-            ticket.ledger = self._spool
-            return self._spool.admit(wish.team, question)
-        ticket.ledger = self._ledger
-        if verdict.kind != "refused":
-            self._known.put(wish.key_id, verdict.models)
-        return verdict
+            pictures, usage = await self._archive.load(verdict.results)
+        finally:
+            ticket.wish.phases.lap("store", began, self._clock())
+        ticket.cache = "hit" if verdict.kind == "hit" else "joined"
+        ticket.age_s = verdict.age_ms // 1000
+        ticket.own(_just(Outcome(pictures, usage, 0)))
 
-    def _new_id(self) -> str:
-        """Make an id that tells its time, to the millisecond, so that its booking can be found."""
-        return f"gen_{int(self._now() * 1000):011x}{secrets.token_hex(7)[:13]}"
-
-    def _ttl_of(self, model: Model) -> int:
-        if not self.caches:
-            return 0
-        return self._ttl_s if model.cache_ttl_s is None else model.cache_ttl_s
-
-    def _kept_s(self, *, is_remembered: bool) -> float:
-        """Tell how long bytes must be there: for replays, for the retry, and for an idempotency key."""
-        rules = self._ledger.rules
-        return max(self._ttl_s, self._least_kept_s, rules.unclaimed_s, rules.idempotency_s if is_remembered else 0)
-
-    async def _lead(self, wish: Wish, ticket: Ticket, verdict: Verdict, began: float) -> None:
-        plan = wish.plan
+    async def _lead(self, ticket: Ticket, verdict: Verdict, began: float) -> None:
+        wish, plan = ticket.wish, ticket.wish.plan
+        remembered_s = self._ledger.rules.idempotency_s if wish.idempotency else 0
         generation = Generation(
             verdict.generation,
             plan.brief,
@@ -278,8 +194,7 @@ class Generations:
             key_id=wish.key_id,
             epoch=verdict.epoch,
             lease_ends=began + self._ledger.rules.lease_ms / 1000,
-            kept_s=max(self._kept_s(is_remembered=bool(wish.idempotency)), verdict.ttl_s),
-            waiting=1,
+            kept_s=max(self._kept_s, verdict.ttl_s, remembered_s),
         )
         try:
             give_back = await self._clear(generation, plan)
@@ -288,10 +203,8 @@ class Generations:
             raise
         ticket.cache = "miss" if verdict.shared and ticket.ledger is self._ledger else "bypass"
         ticket.is_claimable = not verdict.shared
-        ticket.led = generation
-        ticket.owns_task = False
-        ticket.task = self._launch(generation, self._make(generation, plan))
-        ticket.task.add_done_callback(lambda _: give_back())
+        self._launch(generation, self._make(generation, plan), give_back)
+        ticket.share(generation)
 
     async def _clear(self, generation: Generation, plan: Plan) -> Callable[[], None]:
         """Ask all that may still hold a purchase up; returns what gives its room back."""
@@ -306,36 +219,6 @@ class Generations:
                 raise
         return give_back
 
-    def _join(self, wish: Wish, ticket: Ticket, verdict: Verdict) -> None:
-        ticket.cache = "joined"
-        ticket.is_claimable = verdict.claimed
-        local = self._running.get(verdict.generation)
-        if local is not None and not local.is_handed_over:
-            local.waiting += 1
-            ticket.led = local
-            ticket.task = local.task
-        else:
-            self._own(ticket, self._follow(wish, ticket, verdict))
-
-    async def _follow(self, wish: Wish, ticket: Ticket, verdict: Verdict) -> Outcome:
-        """Wait for another worker's generation; where it came to nothing, ask again."""
-        ending = await self._endings.of(wish.team, verdict.generation)
-        if ending.state == "delivered":
-            with suppress(Gone):
-                if ending.results is not None:
-                    pictures, usage = await self._archive.load(ending.results)
-                    return Outcome(pictures, usage, 0)
-            raise UpstreamFailed(
-                "The picture was made and charged, but could not be kept for this request.", code="result_lost"
-            )
-        if ending.state == "void":
-            ticket.is_claimable = False
-            await self._admit(wish, ticket)
-            return await asyncio.shield(ticket.task)
-        if ending.state == "unknown":
-            raise recall(ending.error) if ending.error else _lost_on_the_way()
-        raise recall(ending.error)
-
     async def _make(self, generation: Generation, plan: Plan) -> Outcome:
         try:
             with self._circuits.through(plan.model):
@@ -345,58 +228,44 @@ class Generations:
                 await self._maker.drop(generation)
             raise
 
-    def _launch(self, generation: Generation, make: Coroutine[Any, Any, Outcome]) -> asyncio.Task[Outcome]:
-        generation.task = asyncio.get_running_loop().create_task(self._run(generation, make), name=generation.id)
-        self._running[generation.id] = generation
-        generation.task.add_done_callback(lambda task: self._ended(generation, task))
-        return generation.task
+    def _join(self, ticket: Ticket, verdict: Verdict) -> None:
+        ticket.cache = "joined"
+        ticket.is_claimable = verdict.claimed
+        local = self._running.find(verdict.generation)
+        if local is not None:
+            ticket.share(local)
+        else:
+            ticket.own(self._follow(ticket, verdict.generation))
 
-    def _ended(self, generation: Generation, task: asyncio.Task[Outcome]) -> None:
-        if self._running.get(generation.id) is generation:
-            del self._running[generation.id]
-        if generation.booked is not None:
-            self._chore(self._braking.settle(generation.id, generation.booked))
-        _hear(task)
+    async def _follow(self, ticket: Ticket, generation_id: str) -> Outcome:
+        """Wait for another worker's generation; where it came to nothing, ask again."""
+        ending = await self._endings.of(ticket.wish.team, generation_id)
+        if ending.state == "void":
+            ticket.is_claimable = False
+            await self._admit(ticket)
+            return await asyncio.shield(ticket.task)
+        if ending.state != "delivered":
+            raise recall(ending.error) if ending.error or ending.state != "unknown" else _lost_on_the_way()
+        with suppress(Gone):
+            if ending.results is not None:
+                pictures, usage = await self._archive.load(ending.results)
+                return Outcome(pictures, usage, 0)
+        raise UpstreamFailed(
+            "The picture was made and charged, but could not be kept for this request.", code="result_lost"
+        )
 
-    async def _run(self, generation: Generation, make: Coroutine[Any, Any, Outcome]) -> Outcome:
-        tag(generation_id=generation.id)
-        started = self._clock()
-        outcome: Outcome | None = None
-        failure: BaseException | None = None
-        try:
-            outcome = await make
-        except asyncio.CancelledError as cancelled:
-            failure = cancelled
-            if generation.is_handed_over:
-                raise Unavailable(
-                    "This worker is shutting down and another one collects the picture. Send the same request again.",
-                    code="draining",
-                ) from None
-            raise
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            self._emit(
-                GenerationFinished(
-                    generation_id=generation.id,
-                    team=generation.team,
-                    key_id=generation.key_id,
-                    model=generation.model.id,
-                    outcome="handed_over" if generation.is_handed_over else outcome_of(failure),
-                    asked=generation.brief.n,
-                    delivered=len(outcome.pictures) if outcome else 0,
-                    cost_micro_usd=outcome.cost if outcome else None,
-                    seconds=self._clock() - started,
-                )
-            )
-        return outcome
+    def _launch(
+        self,
+        generation: Generation,
+        make: Coroutine[Any, Any, Outcome],
+        give_back: Callable[[], None] = lambda: None,
+    ) -> None:
+        def ended() -> None:
+            give_back()
+            if generation.booked is not None:
+                self._chore(self._braking.settle(generation.id, generation.booked))
 
-    def _own(self, ticket: Ticket, work: Coroutine[Any, Any, Outcome]) -> None:
-        """Give a ticket a task of its own."""
-        ticket.task = asyncio.get_running_loop().create_task(work)
-        ticket.owns_task = True
-        ticket.task.add_done_callback(_hear)
+        self._running.launch(generation, make, then=ended)
 
     def _chore(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something on the store that nobody waits for, and whose failure costs a retry at most."""
@@ -412,12 +281,6 @@ class Generations:
 
 async def _just(outcome: Outcome) -> Outcome:
     return outcome
-
-
-def _hear(task: asyncio.Task[Outcome]) -> None:
-    """Take note of an exception: its client may have left, and nobody else may ask for it."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _lost_on_the_way() -> OutcomeUnknown:

@@ -10,6 +10,7 @@ from gateway.generation.outcome import Outcome
 from gateway.generation.plan import Brief
 from gateway.store.connection import RedisTrouble, redis_needed
 from gateway.store.ledger import Journal
+from gateway.telemetry.phases import Phases
 
 Stage = Literal["reserved", "sent", "submitted", "settling", "done"]
 
@@ -37,7 +38,6 @@ class Generation:
         epoch: int,
         lease_ends: float,
         kept_s: float,
-        waiting: int,
     ) -> None:
         self.id = generation_id
         self.brief = brief
@@ -48,9 +48,10 @@ class Generation:
         self.epoch = epoch
         self.lease_ends = lease_ends
         self.kept_s = kept_s
-        self.waiting = waiting
+        self.waiting = 0
         self.is_handed_over = False
         self.failure: GatewayError | None = None
+        self.phases = Phases()
         self.booked: int | None = None  # micro-dollars, once the ledger has it
         self.stages: list[Stage] = ["reserved"] * len(brief.counts)
 
@@ -80,6 +81,7 @@ class Gate:
         self._part = part
         self._clock = clock
         self._insist = insist
+        self.accepted_at: float | None = None  # on the same clock
 
     async def sending(self) -> None:
         """Write `sent` down. Raises Unavailable where the call must not go out."""
@@ -108,6 +110,7 @@ class Gate:
 
     async def accepted(self, task: str) -> None:
         """Write the task down, if need be later: it is paid for."""
+        self.accepted_at = self._clock()
         self._generation.stages[self._part] = "submitted"
         try:
             await self._mark("submitted", task=task)

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
+from gateway.generation.asking import Asking
 from gateway.generation.braking import Braking
 from gateway.generation.engine import Generations
 from gateway.generation.waiting import Endings
@@ -29,6 +30,7 @@ class Keeper:
     def __init__(
         self,
         generations: Generations,
+        asking: Asking,
         ledger: Ledger,
         endings: Endings,
         *,
@@ -43,6 +45,7 @@ class Keeper:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._generations = generations
+        self._asking = asking
         self._ledger = ledger
         self._endings = endings
         self._spool = spool
@@ -93,8 +96,8 @@ class Keeper:
     async def measure(self) -> None:
         """Stop caching where state would soon have no room, and go on when there is some again."""
         caches = not await self._watermark.is_passed()
-        if caches != self._generations.caches:
-            self._generations.caches = caches
+        if caches != self._asking.caches:
+            self._asking.caches = caches
             self._emit(CachingChanged(caches))
 
     async def _often(self, name: str, chore: Callable[[], Awaitable[None]], every_s: float) -> None:

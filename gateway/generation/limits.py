@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from gateway.catalog import Model
 from gateway.errors import GatewayError, OutcomeUnknown, Unavailable, UpstreamFailed
+from gateway.telemetry.events import CircuitChanged, Emit
 
 
 class Slots:
@@ -67,10 +68,13 @@ class Circuits:
     `clock` is monotonic, in seconds.
     """
 
-    def __init__(self, *, failures: int, open_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, failures: int, open_s: float, clock: Callable[[], float], emit: Emit = lambda _: None
+    ) -> None:
         self._failures = failures
         self._open_s = open_s
         self._clock = clock
+        self._emit = emit
         self._in_a_row: dict[str, int] = {}
         self._closed_until: dict[str, float] = {}
 
@@ -114,9 +118,13 @@ class Circuits:
             )
 
     def _learn(self, model: Model, *, failed: bool) -> None:
+        was_open = self.is_open(model)
         self._in_a_row[model.id] = self._in_a_row.get(model.id, 0) + 1 if failed else 0
-        if self.is_open(model):
+        is_open = self.is_open(model)
+        if is_open:
             self._closed_until[model.id] = self._clock() + self._open_s
+        if is_open != was_open:
+            self._emit(CircuitChanged(model.id, is_open))
 
 
 def _blames_the_model(error: GatewayError) -> bool:

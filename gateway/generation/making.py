@@ -18,7 +18,7 @@ from gateway.generation.pictures import NoPicture, Picture
 from gateway.generation.plan import Part
 from gateway.store.connection import RedisTrouble
 from gateway.store.ledger import PartReport, PartState
-from gateway.store.scripts import NotDurable
+from gateway.store.timing import NotDurable
 from gateway.telemetry.events import BookingDelayed, Emit, PartFailed, SurplusDropped, fault_in, outcome_of
 
 Buy = Callable[[Generation, int, Gate], Awaitable[Result]]
@@ -107,7 +107,9 @@ class Maker:
             await self._failed(generation, index, error)
             return None
         generation.stages[index] = "settling"
+        began = self._clock()
         kept = await self._archive.keep(bought.pictures, bought.usage, generation.kept_s)
+        generation.phases.lap("store", began, self._clock())
         images, cost = len(bought.pictures), bought.cost or 0
         report = PartReport(index + 1, "delivered", images, cost, spare, kept)
         await self._report(generation, [report])
@@ -117,14 +119,31 @@ class Maker:
     async def _bring_in(self, generation: Generation, index: int, buy: Buy) -> tuple[_Bought, int]:
         """Buy one part; more images than asked for are spares for those that cannot be had, then cut."""
         count = generation.brief.counts[index]
-        async with self._slots.slot(generation.model):
-            result = await buy(generation, index, self._gate(generation, index))
+        result = await self._bought(generation, index, buy)
         surplus = max(len(result.images) - count, 0)
         if surplus:
             self._emit(SurplusDropped(generation.model.id, surplus))
-        pictures = (await self._delivery.receive(result.images, generation.brief.encoding))[:count]
+        received = await self._delivery.receive(result.images, generation.brief.encoding, generation.phases)
+        pictures = received[:count]
         cost = _cost(generation, pictures, result.usage)
         return _Bought(pictures, result.usage, cost), _cost_of(generation, surplus)
+
+    async def _bought(self, generation: Generation, index: int, buy: Buy) -> Result:
+        gate, phases = self._gate(generation, index), generation.phases
+        is_bought_here = generation.stages[index] == "reserved"
+        began = self._clock()
+        async with self._slots.slot(generation.model):
+            placed = self._clock()
+            phases.lap("queue", began, placed)
+            try:
+                return await buy(generation, index, gate)
+            finally:
+                ended = self._clock()
+                accepted = gate.accepted_at if is_bought_here else placed
+                if is_bought_here:
+                    phases.lap("upstream", placed, ended if accepted is None else accepted)
+                if accepted is not None:
+                    phases.lap("poll", accepted, ended)
 
     async def _failed(self, generation: Generation, index: int, error: Exception) -> None:
         self._emit(PartFailed(generation.model.id, outcome_of(error), fault_in(error)))
@@ -149,11 +168,14 @@ class Maker:
             if settled.ended:
                 generation.booked = settled.cost
 
+        began = self._clock()
         try:
             await settle()
         except RedisTrouble:
             self._emit(BookingDelayed(generation.id))
             self._insist(settle)
+        finally:
+            generation.phases.lap("settle", began, self._clock())
 
     def _gate(self, generation: Generation, index: int) -> Gate:
         return Gate(generation, index, clock=self._clock, insist=self._insist)

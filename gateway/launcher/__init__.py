@@ -14,8 +14,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from gateway.launcher.banner import SANDBOX_WARNING, banner
-from gateway.launcher.children import SANDBOX, WORKER, Sandbox, Worker
+from gateway.launcher.children import METRICS, SANDBOX, WORKER, Sandbox, Worker
 from gateway.launcher.listener import listen, url_of
+from gateway.launcher.metrics_directory import metrics_directory
 from gateway.launcher.signals import Signals
 from gateway.processes import StartFailed
 from gateway.settings import Settings, SettingsError
@@ -59,6 +60,7 @@ class Launcher:
         self._embedded: Embedded | None = None
         self._sandbox: Sandbox | None = None
         self._workers: list[Worker] = []
+        self._metrics_server: Worker | None = None
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT (a second SIGINT does not wait); raises StartFailed or SettingsError."""
@@ -66,11 +68,12 @@ class Launcher:
         with ExitStack() as stack:
             stack.enter_context(self._signals)
             listener = stack.enter_context(closing(listen(server.host, server.port)))
+            metrics = self._listen_for_metrics(stack)
             self._open_store(stack)
             asyncio.run(self._migrate())
             self._open_upstream(stack)
-            self._start_workers(stack, listener)
-            self._announce(url_of(listener))
+            self._start_workers(stack, listener, metrics)
+            self._announce(url_of(listener), url_of(metrics) if metrics else "")
             self._signals.hold()
             while not self._signals.stops:
                 self._tend()
@@ -108,25 +111,48 @@ class Launcher:
         sys.stderr.write(SANDBOX_WARNING + "\n")
         sys.stderr.flush()
 
-    def _start_workers(self, stack: ExitStack, listener: socket.socket) -> None:
-        for _ in range(self._settings.server.workers):
-            worker = Worker(self._worker_argv, listener.fileno(), self._settings, self._say)
+    def _listen_for_metrics(self, stack: ExitStack) -> socket.socket | None:
+        metrics = self._settings.metrics
+        if not metrics.port:
+            return None
+        return stack.enter_context(closing(listen(metrics.host, metrics.port, option="GATEWAY_METRICS_PORT")))
+
+    def _start_workers(self, stack: ExitStack, listener: socket.socket, metrics: socket.socket | None) -> None:
+        settings, say = self._settings, self._say
+        several = settings.server.workers > 1 or metrics is not None  # processes that have to be added up
+        folder = stack.enter_context(metrics_directory()) if several else None
+        self._workers = [
+            Worker(self._worker_argv, listener.fileno(), settings, say, metrics=folder, place=place)
+            for place in range(settings.server.workers)
+        ]
+        if metrics is not None:
+            self._metrics_server = Worker(
+                METRICS,
+                metrics.fileno(),
+                settings,
+                say,
+                name="metrics server",
+                metrics=folder,
+                place=len(self._workers),
+            )
+        for worker in self._serving():
             stack.callback(worker.close)
             worker.child.start()
-            self._workers.append(worker)
         deadline = self._clock() + _START_S
-        while not all(worker.ready for worker in self._workers):
-            self._signals.wait(_TICK_S, [fd for worker in self._workers for fd in worker.descriptors])
+        while not all(worker.ready for worker in self._serving()):
+            self._signals.wait(_TICK_S, [fd for worker in self._serving() for fd in worker.descriptors])
             self._tend()
-            for worker in self._workers:
+            for worker in self._serving():
                 if worker.error:
-                    raise StartFailed(f"a worker cannot start: {worker.error}")
+                    raise StartFailed(f"a {worker.child.name} cannot start: {worker.error}")
                 if worker.child.young_deaths >= _TRIES:
-                    raise StartFailed(f"a worker died {_TRIES} times before it was ready: see what it said above")
+                    raise StartFailed(
+                        f"a {worker.child.name} died {_TRIES} times before it was ready: see what it said above"
+                    )
             if self._clock() > deadline:
                 raise StartFailed(f"the workers are not ready after {_START_S:.0f} seconds")
 
-    def _announce(self, url: str) -> None:
+    def _announce(self, url: str, metrics_url: str) -> None:
         if self._embedded is not None:
             self._embedded.publish(url)
         text = banner(
@@ -134,6 +160,7 @@ class Launcher:
             url,
             sandbox=self._sandbox is not None,
             embedded=self._embedded is not None,
+            metrics_url=metrics_url,
             secret=asyncio.run(self._mint()) if self._with_key else "",
         )
         sys.stdout.write(text + "\n")
@@ -157,8 +184,11 @@ class Launcher:
         finally:
             await client.aclose()
 
+    def _serving(self) -> list[Worker]:
+        return [*self._workers, *([self._metrics_server] if self._metrics_server else [])]
+
     def _tend(self) -> None:
-        for worker in self._workers:
+        for worker in self._serving():
             worker.listen()
             worker.child.tend()
         if self._sandbox is not None:

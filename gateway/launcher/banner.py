@@ -13,8 +13,11 @@ SANDBOX_WARNING = """\
 ****************************************************************************"""
 
 
-def banner(settings: Settings, url: str, *, sandbox: bool, embedded: bool, secret: str) -> str:
-    """Tell where the gateway serves, what it serves from, and how to use it; `secret` is an API key or ""."""
+def banner(settings: Settings, url: str, *, sandbox: bool, embedded: bool, secret: str, metrics_url: str = "") -> str:
+    """Tell where the gateway serves, what it serves from, and how to use it; `secret` is an API key or "".
+
+    `metrics_url` is where metrics have a listener of their own, else "".
+    """
     workers = f"{settings.server.workers} worker{'s' if settings.server.workers > 1 else ''}"
     upstream = f"SANDBOX, simulated pictures ({settings.upstream.base_url})" if sandbox else settings.upstream.base_url
     store = f"{settings.server.state_dir} (embedded)" if embedded else _without_secrets(settings.redis.url)
@@ -23,6 +26,7 @@ def banner(settings: Settings, url: str, *, sandbox: bool, embedded: bool, secre
         f"  serving   {url}/v1  ({workers})",
         f"  upstream  {upstream}",
         f"  state     {store}",
+        *([f"  metrics   {metrics_url}/metrics"] if metrics_url else []),
         "",
     ]
     if secret:

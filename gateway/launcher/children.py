@@ -7,15 +7,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
+from gateway.launcher.metrics_directory import DIRECTORY, forget_gauges
 from gateway.processes import StartFailed, Supervised, spawn, stop
 from gateway.settings import Settings
 
 # -P: a folder named gateway where we were started must not be taken for the package.
 WORKER = (sys.executable, "-P", "-m", "gateway.worker")
+METRICS = (sys.executable, "-P", "-m", "gateway.metrics_server")
 SANDBOX = (sys.executable, "-P", "-m", "gateway.sandbox")
 
 _PATIENCE_S = 30.0
@@ -23,12 +26,28 @@ _STOP_S = 3.0
 
 
 class Worker:
-    """One worker process, which inherits `listen_fd` and is handed the settings through a pipe."""
+    """One process that serves: it inherits `listen_fd` and is handed the settings through a pipe.
 
-    def __init__(self, argv: Sequence[str], listen_fd: int, settings: Settings, report: Callable[[str], None]) -> None:
+    `metrics` is the directory that workers share, each in its `place`.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        listen_fd: int,
+        settings: Settings,
+        report: Callable[[str], None],
+        *,
+        name: str = "worker",
+        metrics: Path | None = None,
+        place: int = 0,
+    ) -> None:
         self.ready = False
         self.error = ""
-        self.child = Supervised("worker", self._spawn, report=report)
+        self.child = Supervised(name, self._spawn, report=self._died)
+        self._report = report
+        self._metrics = metrics
+        self._place = place
         self._argv = argv
         self._listen_fd = listen_fd
         self._settings = msgspec.json.encode(settings) + b"\n"
@@ -55,13 +74,22 @@ class Worker:
         if self.child.process is not None:
             stop(self.child.process, 0)
 
+    def _died(self, how: str) -> None:
+        if self._metrics is not None:
+            forget_gauges(self._metrics, self._place)
+        self._report(how)
+
     def _spawn(self) -> subprocess.Popen[bytes]:
         self._forget_pipe()
         self.ready = False
+        environ = {name: value for name, value in os.environ.items() if name != DIRECTORY}
+        if self._metrics is not None:
+            environ[DIRECTORY] = str(self._metrics)
         self._ready_fd, theirs = os.pipe()
         fds = (self._listen_fd, theirs)
+        argv = [*self._argv, *map(str, fds), str(self._place)]
         try:
-            process = spawn([*self._argv, *map(str, fds)], stdin=subprocess.PIPE, pass_fds=fds)
+            process = spawn(argv, stdin=subprocess.PIPE, pass_fds=fds, environ=environ)
         finally:
             os.close(theirs)
         if process.stdin is not None:

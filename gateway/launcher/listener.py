@@ -9,8 +9,8 @@ from gateway.processes import StartFailed
 _BACKLOG = 2048
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Listen on `host` and `port` (0: any free one); raises StartFailed."""
+def listen(host: str, port: int, *, option: str = "--port") -> socket.socket:
+    """Listen on `host` and `port` (0: any free one); raises StartFailed, which names the `option` to change."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
@@ -20,7 +20,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     except OSError as error:
         why = os.strerror(error.errno or 0).lower()
-        raise StartFailed(f"cannot listen on {host} port {port}: {why}; choose another with --port") from error
+        raise StartFailed(f"cannot listen on {host} port {port}: {why}; choose another with {option}") from error
 
 
 def url_of(listener: socket.socket) -> str:

@@ -6,19 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from gateway.store.commands import send
 from gateway.store.connection import Client
 from gateway.store.exchange import Command
+from gateway.store.timing import NotDurable, Timed
 
 LUA = Path(__file__).parent / "lua"
 
 _USES = re.compile(r"-- uses: (?P<fragments>\w+(?:, \w+)*)\n")
-
-
-class NotDurable(RedisError):
-    """A script ran, and no replica confirmed in time that it has what was written: a fail-over may lose it."""
 
 
 class _Script(msgspec.Struct, frozen=True):
@@ -34,8 +31,17 @@ class Scripts:
     `wait_ms` milliseconds.
     """
 
-    def __init__(self, redis: Client, *, wait_replicas: bool = False, wait_ms: int = 1000, folder: Path = LUA) -> None:
+    def __init__(
+        self,
+        redis: Client,
+        *,
+        wait_replicas: bool = False,
+        wait_ms: int = 1000,
+        folder: Path = LUA,
+        timed: Timed | None = None,
+    ) -> None:
         self._redis = redis
+        self._timed = timed or Timed()
         self._wait_replicas = wait_replicas
         self._wait_ms = wait_ms
         self._folder = folder
@@ -47,6 +53,9 @@ class Scripts:
         Raises NotDurable, ResponseError for an error of the script's own, and whatever else is RedisTrouble, after
         which it may have run.
         """
+        return await self._timed.call(name, self._run(name, key, args, durable))
+
+    async def _run(self, name: str, key: str, args: tuple[bytes | str | int, ...], durable: bool) -> Any:
         script = self._read.get(name) or self._load(name)
         try:
             return await self._send(("EVALSHA", script.sha1, 1, key, *args), key, durable)

@@ -6,6 +6,20 @@ from typing import Any
 import msgspec
 
 from gateway.errors import GatewayError
+from gateway.telemetry.phases import Lap
+
+_OUTCOMES_BY_STATUS = {
+    400: "invalid_request",
+    401: "no_key",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+    431: "headers_too_large",
+    499: "client_left",
+    500: "internal_error",
+}
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -13,7 +27,11 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class RequestFinished(Event, frozen=True):
-    """A request was answered, or its client left before."""
+    """A request was answered, or its client left before.
+
+    Of the `facts` that its handlers note, `error_code` and `error_status` tell of an error, which may have come in a
+    stream that had begun with 200, and `phases` is a list of Phases.
+    """
 
     request_id: str
     method: str
@@ -23,9 +41,31 @@ class RequestFinished(Event, frozen=True):
     facts: dict[str, Any]
     error: BaseException | None = None
 
+    @property
+    def outcome(self) -> str:
+        """How it ended: "ok", or the code of an error, in a word from a closed set."""
+        code: str | None = self.facts.get("error_code")
+        if code is not None:
+            return code
+        return "ok" if self.status < 400 else _OUTCOMES_BY_STATUS.get(self.status, "error")
+
+    @property
+    def laps(self) -> list[Lap]:
+        """What it, and the generation that it led, spent its time on."""
+        return [lap for phases in self.facts.get("phases", ()) for lap in phases.laps]
+
+
+class GenerationStarted(Event, frozen=True):
+    """A generation is being made here; GenerationFinished follows."""
+
+    model: str
+
 
 class GenerationFinished(Event, frozen=True):
-    """A generation ended; `outcome` is "delivered" or an error code."""
+    """A generation ended; `outcome` is "delivered" or an error code.
+
+    Tokens are None where upstream counts none. It is `adopted` where another worker began it.
+    """
 
     generation_id: str
     team: str
@@ -36,6 +76,10 @@ class GenerationFinished(Event, frozen=True):
     delivered: int
     cost_micro_usd: int | None
     seconds: float
+    laps: list[Lap] = []
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    adopted: bool = False
 
 
 class PartFailed(Event, frozen=True):
@@ -60,6 +104,7 @@ class Admitted(Event, frozen=True):
     model: str
     verdict: str
     limit: str = ""
+    seconds: float = 0.0
 
 
 class BookingDelayed(Event, frozen=True):
@@ -112,6 +157,25 @@ class StoreTroubled(Event, frozen=True):
     error: BaseException
 
 
+class StoreCalled(Event, frozen=True):
+    """Redis was asked by a script, or for bytes; `reason` says why it failed, "" where it did not.
+
+    `call` and `reason` are from closed sets; `bytes` is how much of a picture moved.
+    """
+
+    call: str
+    seconds: float
+    reason: str = ""
+    bytes: int = 0
+
+
+class CircuitChanged(Event, frozen=True):
+    """A worker has begun to leave a failing model alone, or a call has succeeded again."""
+
+    model: str
+    is_open: bool
+
+
 class UpstreamAnswered(Event, frozen=True):
     """Upstream answered a call, whatever the status."""
 
@@ -141,6 +205,14 @@ class PollFailed(Event, frozen=True):
 
     model: str
     reason: str
+
+
+class TaskCollected(Event, frozen=True):
+    """A task brought its pictures, which had been there for `lag_seconds` at most: since the look before."""
+
+    model: str
+    polls: int
+    lag_seconds: float
 
 
 class DownloadRetried(Event, frozen=True):

@@ -11,30 +11,49 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from gateway.telemetry.events import (
+    BookingDelayed,
+    CachingChanged,
+    CircuitChanged,
     DownloadFinished,
     DownloadRetried,
     Event,
+    GenerationExpired,
     GenerationFinished,
+    GenerationTaken,
+    LeaseLost,
     PartFailed,
     PictureLost,
     PollFailed,
     RequestFinished,
+    ServedWithoutStore,
+    StoreCalled,
+    StoreTroubled,
     SurplusDropped,
     UpstreamAnswered,
     UpstreamRetried,
     UpstreamUnanswered,
 )
+from gateway.telemetry.phases import longest_ms
 
 _EVENTS: dict[type[Event], tuple[int, str]] = {
+    BookingDelayed: (logging.WARNING, "booking.delayed"),
+    CachingChanged: (logging.WARNING, "caching.changed"),
+    CircuitChanged: (logging.WARNING, "circuit.changed"),
     DownloadRetried: (logging.WARNING, "download.retried"),
+    GenerationExpired: (logging.WARNING, "generation.expired"),
+    GenerationTaken: (logging.WARNING, "generation.taken"),
+    LeaseLost: (logging.WARNING, "lease.lost"),
     PartFailed: (logging.WARNING, "part.failed"),
     PictureLost: (logging.ERROR, "picture.lost"),
     PollFailed: (logging.WARNING, "poll.failed"),
+    ServedWithoutStore: (logging.INFO, "request.unbooked"),
+    StoreTroubled: (logging.WARNING, "chore.failed"),
     SurplusDropped: (logging.WARNING, "surplus.dropped"),
     UpstreamAnswered: (logging.DEBUG, "upstream.answered"),
     UpstreamRetried: (logging.WARNING, "upstream.retried"),
     UpstreamUnanswered: (logging.ERROR, "upstream.unanswered"),
 }
+_UNTOLD_FACTS = {"error_code", "error_status", "phases"}
 _ALARMING = {"upstream_auth", "upstream_quota"}
 
 
@@ -114,11 +133,15 @@ class LogListener:
         elif isinstance(event, DownloadFinished):
             if event.reason != "ok":
                 self._log.error("download.failed", reason=event.reason, status=event.status, ms=_ms(event.seconds))
+        elif isinstance(event, StoreCalled):
+            if event.reason:
+                self._log.warning("store.failed", call=event.call, reason=event.reason, ms=_ms(event.seconds))
         elif type(event) in _EVENTS:
             level, name = _EVENTS[type(event)]
             facts = msgspec.structs.asdict(event)
             error = facts.pop("error", None)
-            self._log.log(logging.ERROR if error else level, name, **facts, exc_info=error)
+            is_fault = error is not None and not isinstance(event, StoreTroubled)
+            self._log.log(logging.ERROR if is_fault else level, name, **facts, exc_info=error)
 
     def _request(self, event: RequestFinished) -> None:
         self._log.log(
@@ -128,8 +151,10 @@ class LogListener:
             method=event.method,
             route=event.route,
             status=event.status,
+            outcome=event.outcome,
             ms=_ms(event.seconds),
-            **event.facts,
+            **{name: fact for name, fact in event.facts.items() if name not in _UNTOLD_FACTS},
+            **({"phases": longest_ms(event.laps)} if "phases" in event.facts else {}),
             exc_info=event.error,
         )
 
@@ -147,6 +172,7 @@ class LogListener:
             delivered=event.delivered,
             cost_usd=None if event.cost_micro_usd is None else event.cost_micro_usd / 1_000_000,
             ms=_ms(event.seconds),
+            phases=longest_ms(event.laps),
         )
 
 

@@ -1,118 +1,210 @@
-"""Every metric on one screen. Labels come from closed sets only: routes, configured models, known outcomes."""
+"""Counts events. The metrics themselves are declared, all on one screen, in `declarations`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from gateway import __version__
+from gateway.telemetry import declarations as d
+from gateway.telemetry import shared
 from gateway.telemetry.events import (
+    Admitted,
+    BookingDelayed,
+    CachingChanged,
+    CircuitChanged,
     DownloadFinished,
+    DownloadRetried,
     Event,
+    GenerationExpired,
     GenerationFinished,
+    GenerationStarted,
+    GenerationTaken,
+    LeaseLost,
     PartFailed,
     PictureLost,
     PollFailed,
     RequestFinished,
+    ServedWithoutStore,
+    StoreCalled,
+    StoreTroubled,
     SurplusDropped,
+    TaskCollected,
     UpstreamAnswered,
     UpstreamRetried,
     UpstreamUnanswered,
 )
-
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
-_REJECTIONS = ("upstream_auth", "upstream_quota")
+from gateway.telemetry.labels import (
+    REJECTIONS,
+    UNKNOWN_CAUSES,
+    TeamLabels,
+    member_of,
+    outcome_label,
+    status_label,
+)
 
 
 class Metrics:
-    """The metrics of one process, fed by events."""
+    """The metrics of one process, fed by events.
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+    `models` are those that get a label of their own; at most `most_teams` teams do. With the files that several
+    workers share, what is counted here is in `registry` only as far as this worker counted it.
+    """
 
-        # `labels` converts, locks and looks up; with closed sets of labels a cache does the same in one step.
-        def counter(name: str, what: str, *labels: str) -> Callable[..., Counter]:
-            return cache(Counter(name, what, labels, registry=registry).labels)
-
-        def seconds(name: str, what: str, *labels: str) -> Callable[..., Histogram]:
-            return cache(Histogram(name, what, labels, buckets=_SECONDS, registry=registry).labels)
-
-        self._requests = counter("gateway_requests_total", "Requests answered.", "route", "status")
-        self._request_seconds = seconds("gateway_request_seconds", "Time to answer a request.", "route")
-        self._generations = counter("gateway_generations_total", "Generations ended, by outcome.", "model", "outcome")
-        self._images = counter("gateway_images_total", "Images delivered.", "model")
-        self._cost = counter("gateway_cost_usd_total", "Cost of the images delivered.", "model")
-        self._upstream = counter("gateway_upstream_replies_total", "Replies of upstream, by status.", "model", "status")
-        self._upstream_seconds = seconds("gateway_upstream_seconds", "Time of billable calls.", "model")
-        self._unanswered = counter(
-            "gateway_upstream_unanswered_total",
-            "Billable calls without an answer; verdict unanswered may have been charged.",
-            "model",
-            "verdict",
-            "reason",
-        )
-        self._retries = counter(
-            "gateway_upstream_retries_total", "Billable calls made again, not having been accepted.", "model"
-        )
-        self._poll_failures = counter("gateway_poll_failures_total", "Polls repeated for want of an answer.", "model")
-        self._downloads = counter("gateway_downloads_total", "Pictures fetched (ok) or given up, by reason.", "reason")
-        self._lost = counter(
-            "gateway_pictures_lost_total", "Pictures that upstream made, but that could not be delivered.", "outcome"
-        )
-        self._surplus = counter("gateway_surplus_images_total", "Images made beyond what was asked for.", "model")
-        self._rejections = counter(
-            "gateway_upstream_key_rejections_total",
-            "Upstream calls that failed because upstream refuses our own key or account: alert on any.",
-            "code",
-        )
-        for code in _REJECTIONS:
-            self._rejections(code)  # an increase from nothing would go unseen
-        Gauge("gateway_build_info", "1, labelled with the version.", ["version"], registry=registry).labels(
-            __version__
-        ).set(1)
+    def __init__(self, models: Iterable[str] = (), *, most_teams: int = 100) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # else each counter has a second series
+        self.registry = CollectorRegistry()
+        folder = shared.directory()
+        self._team = TeamLabels(most_teams, folder / "teams" if folder else None)
+        models = tuple(models)
+        self._model = member_of(models)
+        self._make()
+        self._start_at_zero(models)
         self._observers: dict[type[Event], Callable[..., None]] = {
-            RequestFinished: self._on_request,
-            GenerationFinished: self._on_generation,
-            PartFailed: self._on_failed_part,
-            PictureLost: lambda e: self._lost(e.outcome).inc(),
-            SurplusDropped: lambda e: self._surplus(e.model).inc(e.images),
-            UpstreamAnswered: self._on_answer,
-            UpstreamUnanswered: lambda e: self._unanswered(e.model, e.verdict, e.reason).inc(),
-            UpstreamRetried: lambda e: self._retries(e.model).inc(),
-            PollFailed: self._on_poll_failure,
+            Admitted: self._on_admission,
+            BookingDelayed: lambda _: self._bookings_delayed().inc(),
+            CachingChanged: lambda e: self._caching_stopped().set(not e.caches),
+            CircuitChanged: lambda e: self._circuit(self._model(e.model)).set(e.is_open),
             DownloadFinished: lambda e: self._downloads(e.reason).inc(),
+            DownloadRetried: lambda e: self._download_retries(e.reason).inc(),
+            GenerationExpired: self._on_expiry,
+            GenerationFinished: self._on_generation,
+            GenerationStarted: lambda e: self._in_flight(self._model(e.model)).inc(),
+            GenerationTaken: lambda e: self._adoptions(self._model(e.model)).inc(),
+            LeaseLost: lambda _: self._leases_lost().inc(),
+            PartFailed: self._on_failed_part,
+            PictureLost: lambda e: self._lost(outcome_label(e.outcome)).inc(),
+            PollFailed: self._on_poll_failure,
+            RequestFinished: self._on_request,
+            ServedWithoutStore: lambda e: self._unstored(self._team(e.team)).inc(),
+            StoreCalled: self._on_store,
+            StoreTroubled: lambda e: self._chore_failures(e.chore).inc(),
+            SurplusDropped: lambda e: self._surplus(self._model(e.model)).inc(e.images),
+            TaskCollected: self._on_task,
+            UpstreamAnswered: lambda e: self._upstream(self._model(e.model), status_label(e.status)).inc(),
+            UpstreamRetried: lambda e: self._retries(self._model(e.model), outcome_label(e.reason)).inc(),
+            UpstreamUnanswered: lambda e: self._unanswered(self._model(e.model), e.verdict, e.reason).inc(),
         }
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
         observe = self._observers.get(type(event))
-        if observe:
+        if observe is not None:
             observe(event)
 
-    def render(self) -> tuple[bytes, str]:
-        """Render the exposition and its content type."""
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+    def _make(self) -> None:
+        registry = self.registry
+
+        # `labels` converts, locks and looks up; with closed sets of labels a cache does the same in one step.
+        def child(metric: Any, labels: tuple[str, ...]) -> Any:
+            return cache(metric.labels) if labels else lambda: metric
+
+        def counter(m: d.Declared) -> Callable[..., Counter]:
+            found: Callable[..., Counter] = child(Counter(m.name, m.what, m.labels, registry=registry), m.labels)
+            return found
+
+        def gauge(m: d.Declared) -> Callable[..., Gauge]:
+            made = Gauge(
+                m.name,
+                m.what,
+                m.labels,
+                registry=registry,
+                multiprocess_mode="livesum" if m.merge == "sum" else "livemax",
+            )
+            found: Callable[..., Gauge] = child(made, m.labels)
+            return found
+
+        def histogram(m: d.Declared) -> Callable[..., Histogram]:
+            made = Histogram(m.name, m.what, m.labels, buckets=m.buckets, registry=registry)
+            found: Callable[..., Histogram] = child(made, m.labels)
+            return found
+
+        self._requests, self._request_seconds = counter(d.REQUESTS), histogram(d.REQUEST_SECONDS)
+        self._generations, self._in_flight = counter(d.GENERATIONS), gauge(d.IN_FLIGHT)
+        self._phase_seconds = histogram(d.PHASE_SECONDS)
+        self._images, self._cost, self._tokens = counter(d.IMAGES), counter(d.COST), counter(d.TOKENS)
+        self._surplus, self._lost, self._unknown = counter(d.SURPLUS), counter(d.LOST), counter(d.UNKNOWN)
+        self._admissions, self._cache, self._denials = counter(d.ADMISSIONS), counter(d.CACHE), counter(d.DENIALS)
+        self._blob_bytes, self._caching_stopped = counter(d.BLOB_BYTES), gauge(d.CACHING_STOPPED)
+        self._adoptions, self._recoveries = counter(d.ADOPTIONS), counter(d.RECOVERIES)
+        self._leases_lost, self._bookings_delayed = counter(d.LEASES_LOST), counter(d.BOOKINGS_DELAYED)
+        self._unstored, self._chore_failures = counter(d.UNSTORED), counter(d.CHORE_FAILURES)
+        self._upstream, self._unanswered = counter(d.UPSTREAM), counter(d.UNANSWERED)
+        self._retries, self._rejections, self._circuit = counter(d.RETRIES), counter(d.REJECTIONS), gauge(d.CIRCUIT)
+        self._polls, self._poll_failures = histogram(d.POLLS), counter(d.POLL_FAILURES)
+        self._ready_lag = histogram(d.READY_LAG)
+        self._downloads, self._download_retries = counter(d.DOWNLOADS), counter(d.DOWNLOAD_RETRIES)
+        self._redis_seconds, self._redis_errors = histogram(d.REDIS_SECONDS), counter(d.REDIS_ERRORS)
+
+    def _start_at_zero(self, models: Iterable[str]) -> None:
+        """Show what alerts look at before it happens: an increase from nothing would go unseen."""
+        for code in REJECTIONS:
+            self._rejections(code)
+        for model in models:
+            for cause in UNKNOWN_CAUSES:
+                self._unknown(model, cause)
+            self._circuit(model)
+            self._in_flight(model)
 
     def _on_request(self, event: RequestFinished) -> None:
-        self._requests(event.route, str(event.status)).inc()
-        self._request_seconds(event.route).observe(event.seconds)
+        facts = event.facts
+        model, team = self._model(facts.get("model", "")), self._team(facts.get("team", ""))
+        status = status_label(facts.get("error_status", event.status))
+        self._requests(event.route, model, team, outcome_label(event.outcome), status).inc()
+        self._request_seconds(event.route, model).observe(event.seconds)
+        if "cache" in facts:
+            self._cache(model, facts["cache"]).inc()
+
+    def _on_admission(self, event: Admitted) -> None:
+        self._admissions(event.verdict).inc()
+        self._phase_seconds("admit", self._model(event.model)).observe(event.seconds)
+        if event.limit:
+            self._denials(self._team(event.team), event.limit).inc()
 
     def _on_generation(self, event: GenerationFinished) -> None:
-        self._generations(event.model, event.outcome).inc()
-        self._images(event.model).inc(event.delivered)
-        self._cost(event.model).inc((event.cost_micro_usd or 0) / 1_000_000)
+        model, team, outcome = self._model(event.model), self._team(event.team), outcome_label(event.outcome)
+        self._in_flight(model).dec()
+        self._generations(model, outcome).inc()
+        if event.adopted and event.outcome != "handed_over":
+            self._recoveries(model, outcome).inc()
+        for phase, began, ended in event.laps:
+            self._phase_seconds(phase, model).observe(ended - began)
+        if event.delivered:
+            self._images(model, team).inc(event.delivered)
+        if event.cost_micro_usd:
+            self._cost(model, team).inc(event.cost_micro_usd / 1_000_000)
+        if event.input_tokens is not None and event.output_tokens is not None:
+            self._tokens(model, "input").inc(event.input_tokens)
+            self._tokens(model, "output").inc(event.output_tokens)
+
+    def _on_expiry(self, event: GenerationExpired) -> None:
+        model = self._model(event.model)
+        self._recoveries(model, outcome_label(event.state)).inc()
+        if event.state == "unknown":
+            self._unknown(model, "worker").inc()
 
     def _on_failed_part(self, event: PartFailed) -> None:
-        if event.outcome in _REJECTIONS:
+        if event.outcome in REJECTIONS:
             self._rejections(event.outcome).inc()
-
-    def _on_answer(self, event: UpstreamAnswered) -> None:
-        self._upstream(event.model, str(event.status)).inc()
-        if event.billable:
-            self._upstream_seconds(event.model).observe(event.seconds)
+        elif event.outcome == "outcome_unknown":
+            self._unknown(self._model(event.model), "answer").inc()
 
     def _on_poll_failure(self, event: PollFailed) -> None:
-        self._poll_failures(event.model).inc()
-        if event.reason in {"http_401", "http_403"}:
+        reason = event.reason
+        if reason.startswith("http_"):
+            reason = f"http_{status_label(int(reason[5:]))}"
+        self._poll_failures(self._model(event.model), reason).inc()
+        if reason in {"http_401", "http_403"}:
             self._rejections("upstream_auth").inc()
+
+    def _on_task(self, event: TaskCollected) -> None:
+        model = self._model(event.model)
+        self._polls(model).observe(event.polls)
+        self._ready_lag(model).observe(event.lag_seconds)
+
+    def _on_store(self, event: StoreCalled) -> None:
+        self._redis_seconds(event.call).observe(event.seconds)
+        if event.reason:
+            self._redis_errors(event.call, event.reason).inc()
+        elif event.bytes:
+            self._blob_bytes("stored" if event.call == "blob_put" else "fetched").inc(event.bytes)

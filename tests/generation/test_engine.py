@@ -6,11 +6,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.errors import Unavailable, UpstreamFailed
+from gateway.errors import Moderated, Unavailable, UpstreamFailed
+from gateway.generation.admission import Policy
 from gateway.generation.limits import Circuits, Slots
-from gateway.telemetry.events import GenerationFinished
-from tests.support.generation import WallClock, begin, collect, make, plan_for, row, until
+from gateway.telemetry.events import GenerationFinished, GenerationTaken
+from tests.support.generation import WallClock, begin, collect, enrol, leave, make, plan_for, row, until
 from tests.support.ledger_reading import booked, reserved, state_of
+
+NO_STORE = Policy(reads=False, stores=False)
 
 
 async def test_a_generation_delivers_and_tells(worker, sandbox, events):
@@ -168,3 +171,306 @@ def test_a_client_that_hangs_up_still_gets_its_picture_made(gateway, key, sandbo
     with gateway.http() as http:
         sandbox.wait_for(lambda: line in http.get("/metrics").text)
     assert sandbox.stats().paid_calls == 1
+
+
+async def test_draining_refuses_what_is_new_and_waits_for_what_runs(worker, sandbox):
+    """While a picture is being made: new ones get 503 `draining`, and drain ends only when it has arrived."""
+    ticket = await begin(worker, plan_for(prompt="[[sandbox:hold]]"))
+    await until(lambda: sandbox.stats().paid_calls == 1)
+    draining = asyncio.ensure_future(worker.generations.drain())
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable) as caught:
+        await begin(worker, plan_for())
+    assert (caught.value.code, caught.value.should_retry) == ("draining", True)
+    assert not draining.done()
+    sandbox.release()
+    await draining
+    assert len(ticket.task.result().pictures) == 1
+    assert await state_of(worker, ticket.id) == "delivered"
+    assert sandbox.stats().paid_calls == 1
+
+
+async def test_identical_requests_share_one_generation(worker, other, sandbox):
+    """At the same time, on the same and on another worker: one purchase, one picture, paid by the first."""
+    plan = plan_for(prompt="[[sandbox:hold]]")
+    leader = await begin(worker, plan)
+    here, there = await begin(worker, plan), await begin(other, plan, key_id="k2")
+    await until(lambda: sandbox.stats().paid_calls == 1)
+    sandbox.release()
+    tickets = [(worker, leader), (worker, here), (other, there)]
+    outcomes = [await collect(where, ticket) for where, ticket in tickets]
+    assert len({outcome.pictures[0].data for outcome in outcomes}) == 1
+    assert [(ticket.id, ticket.cache, ticket.is_free) for _, ticket in tickets] == [
+        (leader.id, "miss", False), (leader.id, "joined", True), (leader.id, "joined", True),
+    ]  # fmt: skip
+    assert sandbox.stats().paid_calls == 1
+    assert await booked(worker) == {"requests": 3, "joins": 2, "generations": 1, "images": 1, "cost": plan.estimate}
+
+
+async def test_what_was_made_is_replayed(worker, other, sandbox):
+    """Later, on any worker: the same picture, its age told, and no call."""
+    made = await make(worker, plan_for())
+    for where in (worker, other):
+        ticket = await begin(where, plan_for())
+        assert (await collect(where, ticket)).pictures == made.pictures
+        assert (ticket.cache, ticket.is_free, ticket.age_s) == ("hit", True, 0)
+    assert sandbox.stats().paid_calls == 1
+
+
+async def test_another_team_shares_nothing(worker, sandbox):
+    """What one team bought is no other's, though it asks for the same."""
+    await enrol(worker.redis, "maths", "m1")
+    await make(worker, plan_for())
+    await make(worker, plan_for(), team="maths", key_id="m1")
+    assert sandbox.stats().paid_calls == 2
+
+
+async def test_joiners_of_a_failure_get_that_failure(worker, other, sandbox):
+    """Whoever waited for it, here or elsewhere, is told what the leader is told."""
+    plan = plan_for(prompt="[[sandbox:hold]][[sandbox:moderated]]")
+    sandbox.drill("dall-e-3", "slow=0.3")
+    tickets = [(worker, await begin(worker, plan)), (worker, await begin(worker, plan))]
+    tickets.append((other, await begin(other, plan)))
+    told = []
+    for where, ticket in tickets:
+        with pytest.raises(Moderated) as caught:
+            await collect(where, ticket)
+        told.append((caught.value.status, caught.value.type, caught.value.code, caught.value.message))
+    assert len(set(told)) == 1
+    assert {ticket.id for _, ticket in tickets} == {tickets[0][1].id}
+    assert len(sandbox.calls) == 1
+
+
+async def test_who_joined_what_came_to_nothing_leads_in_its_place(narrow, other, sandbox):
+    """The leader's turn comes and it is turned away with nothing bought: the joiner elsewhere makes the picture."""
+    plan = plan_for()
+    async with narrow.slots.slot(plan.model):
+        leader = await begin(narrow, plan)
+        joiner = await begin(other, plan)
+        await narrow.maker.drop(leader.led)
+        outcome = await asyncio.shield(joiner.task)
+    other.generations.leave(joiner, answered=True)
+    assert len(outcome.pictures) == 1
+    assert (joiner.cache, joiner.id != leader.id) == ("miss", True)
+    with pytest.raises(Unavailable) as caught:
+        await collect(narrow, leader)
+    assert caught.value.code == "lease_lost"
+    assert sandbox.stats().paid_calls == 1
+
+
+async def test_who_joined_what_came_to_nothing_buys_nothing_while_draining(narrow, worker_with, sandbox):
+    """A worker that shuts down leads nothing new, not even for those who have waited here for another's."""
+    plan = plan_for()
+    other = await worker_with()
+    async with narrow.slots.slot(plan.model):
+        leader = await begin(narrow, plan)
+        joiner = await begin(other, plan)
+        await other.generations.hand_over()
+        await narrow.maker.drop(leader.led)
+        with pytest.raises(Unavailable) as caught:
+            await asyncio.shield(joiner.task)
+    assert caught.value.code == "draining"
+    assert sandbox.calls == []
+
+
+async def test_a_result_whose_bytes_are_gone_is_made_anew(worker_with, sandbox):
+    """The index still has it, the blobs do not: bought again, and the new one replaces the old."""
+    worker = await worker_with(cache_bytes=0)
+    first = await begin(worker, plan_for())
+    old = await collect(worker, first)
+    await worker.redis.delete(f"blob:{old.pictures[0].sha256}")
+    again = await begin(worker, plan_for())
+    new = await collect(worker, again)
+    assert (again.cache, again.id != first.id) == ("miss", True)
+    assert new.pictures != old.pictures
+    assert (await make(worker, plan_for())).pictures == new.pictures
+    assert sandbox.stats().paid_calls == 2
+
+
+async def test_a_blobs_server_that_is_away_costs_the_leader_nothing(worker_with, sandbox):
+    """The picture cannot be kept: the leader's client gets it, a joiner elsewhere is told that it is lost to it."""
+    nowhere = {"blobs_url": "unix:///tmp/there-is-nothing-here"}
+    worker, other = await worker_with(**nowhere), await worker_with(**nowhere)
+    plan = plan_for(prompt="[[sandbox:hold]]")
+    leader, here, there = await begin(worker, plan), await begin(worker, plan), await begin(other, plan)
+    await until(lambda: sandbox.stats().paid_calls == 1)
+    sandbox.release()
+    assert (await collect(worker, leader)).pictures == (await collect(worker, here)).pictures
+    with pytest.raises(UpstreamFailed) as caught:
+        await collect(other, there)
+    assert (caught.value.code, caught.value.should_retry) == ("result_lost", False)
+    assert await state_of(worker, leader.id) == "delivered"
+    assert sandbox.stats().paid_calls == 1
+
+
+async def test_a_hit_while_the_blobs_server_is_away_buys_nothing(worker_with, own_valkey, sandbox):
+    """Bytes that may still be there are not bought a second time: 503, and a retry is invited."""
+    worker = await worker_with(blobs_url=own_valkey.url, cache_bytes=0)
+    await make(worker, plan_for())
+    own_valkey.kill()
+    with pytest.raises(Unavailable) as caught:
+        await make(worker, plan_for())
+    assert (caught.value.code, caught.value.should_retry) == ("redis_unavailable", True)
+    assert sandbox.stats().paid_calls == 1
+
+
+async def test_unshared_requests_each_make_their_own(worker, sandbox):
+    """With `no-store` twice the same is two purchases and two pictures, though both run at once."""
+    tickets = [await begin(worker, plan_for(), policy=NO_STORE) for _ in range(3)]
+    outcomes = [await collect(worker, ticket) for ticket in tickets]
+    assert len({outcome.pictures[0].data for outcome in outcomes}) == 3
+    assert {ticket.cache for ticket in tickets} == {"bypass"}
+    assert sandbox.stats().paid_calls == 3
+
+
+@pytest.mark.parametrize("policy", [Policy(), NO_STORE], ids=["shared", "unshared"])
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_what_its_client_left_is_claimed_by_the_retry(worker, other, sandbox, policy, is_over):
+    """Who left and sends the same again, at whichever worker, gets the same generation, running or finished."""
+    plan = plan_for(prompt="[[sandbox:hold]]")
+    left = await begin(worker, plan, policy=policy)
+    await until(lambda: sandbox.stats().paid_calls == 1)
+    await leave(worker, left)
+    if is_over:
+        sandbox.release()
+        await left.task
+    retry = await begin(other, plan, policy=policy, is_retry=True)
+    if not is_over:
+        sandbox.release()
+    assert (await collect(other, retry)).pictures == left.task.result().pictures
+    assert retry.id == left.id
+    assert sandbox.stats().paid_calls == 1
+
+
+async def test_what_is_unshared_is_claimed_once_and_by_its_own_key(worker, sandbox):
+    """Another key, another wish, and the retry of a retry that was answered make their own."""
+    plan = plan_for(prompt="[[sandbox:hold]]")
+    left = await begin(worker, plan, policy=NO_STORE)
+    await until(lambda: sandbox.stats().paid_calls == 1)
+    await leave(worker, left)
+    stranger = await begin(worker, plan, policy=NO_STORE, is_retry=True, key_id="k2")
+    elsewhere = await begin(worker, plan_for(prompt="[[sandbox:hold]] else"), policy=NO_STORE, is_retry=True)
+    retry = await begin(worker, plan, policy=NO_STORE, is_retry=True)
+    again = await begin(worker, plan, policy=NO_STORE, is_retry=True)
+    await until(lambda: sandbox.stats().paid_calls == 4)
+    sandbox.release()
+    for ticket in (stranger, elsewhere, retry, again):
+        await collect(worker, ticket)
+    assert retry.id == left.id
+    assert len({left.id, stranger.id, elsewhere.id, again.id}) == 4
+
+
+async def test_a_claim_whose_client_leaves_as_well_can_be_claimed_again(worker, sandbox):
+    """A client that gives up while its picture is on the way to it, again and again, pays for one picture."""
+    plan = plan_for()
+    ticket = await begin(worker, plan, policy=NO_STORE)
+    await leave(worker, ticket)
+    await ticket.task
+    for _ in range(3):
+        ticket = await begin(worker, plan, policy=NO_STORE, is_retry=True)
+        await asyncio.wait({ticket.task})
+        await leave(worker, ticket)
+    assert (await make(worker, plan, policy=NO_STORE, is_retry=True)).pictures == ticket.task.result().pictures
+    assert sandbox.stats().paid_calls == 1
+
+
+async def test_what_was_delivered_in_part_is_no_retrys(worker_with, sandbox):
+    """A part of the pictures is not cached, and was delivered: who asks again, as a retry or not, buys anew."""
+    worker = await worker_with(rules={"late_ms": -1})
+    sandbox.drill("dall-e-3", "moderated", times=1)
+    plan = plan_for(n=2)
+    assert len((await make(worker, plan)).pictures) == 1
+    await worker.quiet()
+    again = await begin(worker, plan, is_retry=True)
+    assert len((await collect(worker, again)).pictures) == 2
+    assert again.cache == "miss"
+
+
+async def test_redis_away_between_admission_and_purchase_buys_nothing(worker_with, own_valkey, sandbox):
+    """No call goes out that is not written down: 503, and when Redis is back the reservation is given back."""
+    worker = await worker_with(
+        own_valkey.url, command_timeout_s=0.3, engine={"slots": Slots(max_in_flight=1, max_queued=9)}
+    )
+    plan = plan_for()
+    async with worker.slots.slot(plan.model):
+        ticket = await begin(worker, plan)
+        own_valkey.pause()
+    with pytest.raises(Unavailable) as caught:
+        await collect(worker, ticket)
+    own_valkey.resume()
+    assert (caught.value.code, caught.value.should_retry) == ("redis_unavailable", True)
+    await worker.maker.settled()
+    assert await state_of(worker, ticket.id) == "void"
+    assert await reserved(worker) == (0, 0)
+    assert sandbox.calls == []
+
+
+async def test_trouble_of_our_own_does_not_open_the_circuit(worker_with, own_valkey, sandbox):
+    """A Redis that is away, or clients that leave the queue, say nothing of the model's health."""
+    worker = await worker_with(
+        own_valkey.url,
+        command_timeout_s=0.3,
+        engine={
+            "slots": Slots(max_in_flight=1, max_queued=9),
+            "circuits": Circuits(failures=1, open_s=3600, clock=WallClock()),
+        },
+    )
+    plan = plan_for()
+    async with worker.slots.slot(plan.model):
+        left = await begin(worker, plan)
+        worker.generations.leave(left, answered=False)
+    with pytest.raises(Unavailable):
+        await left.task
+    async with worker.slots.slot(plan.model):
+        ticket = await begin(worker, plan_for(prompt="a hen"))
+        own_valkey.pause()
+    with pytest.raises(Unavailable):
+        await collect(worker, ticket)
+    own_valkey.resume()
+    await worker.maker.settled()
+    assert (await make(worker, plan)).pictures
+    assert sandbox.stats().paid_calls == 1
+
+
+async def test_a_task_is_handed_over_and_collected_by_another_worker(worker, other, sandbox, events):
+    """At SIGTERM a waiting client is told to try again; the other worker collects, and the retry joins it there."""
+    plan = plan_for("flux-kontext-max", prompt="[[sandbox:task-hold]]")
+    ticket = await begin(worker, plan)
+    await until(lambda: worker.generations.held()[0].stages == ["submitted"])
+    await worker.generations.hand_over()
+    with pytest.raises(Unavailable) as caught:
+        await collect(worker, ticket)
+    assert (caught.value.code, caught.value.should_retry) == ("draining", True)
+    await until(lambda: events.of(GenerationTaken))
+    retry = await begin(other, plan, is_retry=True)
+    sandbox.release()
+    assert len((await collect(other, retry)).pictures) == 1
+    assert (retry.id, retry.cache) == (ticket.id, "joined")
+    assert sandbox.stats().paid_calls == 1
+    assert {event.outcome for event in events.of(GenerationFinished)} == {"handed_over", "delivered"}
+    assert await booked(other) == {"requests": 2, "joins": 1, "generations": 1, "images": 1, "cost": plan.estimate}
+    await worker.generations.drain()
+
+
+async def test_what_cannot_be_collected_by_others_is_not_handed_over(worker, sandbox, events):
+    """A synchronous call's answer comes to the worker that made it: it is waited for."""
+    ticket = await begin(worker, plan_for(prompt="[[sandbox:hold]]"))
+    await until(lambda: sandbox.stats().paid_calls == 1)
+    await worker.generations.hand_over()
+    sandbox.release()
+    assert len((await collect(worker, ticket)).pictures) == 1
+    assert events.of(GenerationTaken) == []
+
+
+async def test_a_task_that_is_not_written_down_is_not_handed_over(worker_with, own_valkey, sandbox):
+    """Nobody else could find a task that Redis has not been told of: who bought it waits for it."""
+    worker = await worker_with(own_valkey.url, command_timeout_s=0.3)
+    plan = plan_for("flux-kontext-max", prompt="[[sandbox:hold]]")
+    ticket = await begin(worker, plan)
+    await until(lambda: sandbox.stats().paid_calls == 1)
+    own_valkey.pause()
+    sandbox.release()
+    await until(lambda: worker.maker._insisting)
+    await worker.generations.hand_over()
+    own_valkey.resume()
+    assert len((await collect(worker, ticket)).pictures) == 1

@@ -216,6 +216,7 @@ async def test_what_a_client_left_is_its_retrys(team, partial):
     team.clock.ms += 60_000
     assert "lead" == (await claim(team, partial=partial, key="k2")).kind
     claimed = await claim(team, partial=partial)
+    assert claimed.claimed
     assert ("replay", led.generation, '[{"part":1}]', 60_000) == (
         claimed.kind,
         claimed.generation,
@@ -356,6 +357,16 @@ async def test_a_claim_of_a_picture_after_all(team):
     assert "unknown" == (await claim(team)).kind
     await team.deliver(led)
     assert seen(await claim(team)) == ("replay", led.generation)
+
+
+async def test_a_claim_of_a_picture_long_after_all(team):
+    """Its ten minutes begin when it is handed in, not when it was given up."""
+    led = await team.lead(fp="fp", **UNSHARED)
+    await team.settle(led, ended("unknown"))
+    team.pass_s(3600)
+    await team.deliver(led)
+    team.pass_s(590)
+    assert seen(await claim(team, retry=True)) == ("replay", led.generation)
 
 
 async def test_a_claim_whose_bytes_are_gone(team):

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import io
 import secrets
+import tempfile
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
@@ -13,6 +15,7 @@ from PIL import Image
 from gateway.catalog import load_catalog
 from gateway.generation.admission import Wish, admission
 from gateway.generation.archive import Archive
+from gateway.generation.braking import Braking
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
 from gateway.generation.engine import Generations
@@ -25,10 +28,14 @@ from gateway.generation.plan import Planner
 from gateway.generation.waiting import Endings
 from gateway.settings import shipped
 from gateway.store.blobs import Blobs
+from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
+from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
 from gateway.store.ledger import ENDED, Ledger, Rules
 from gateway.store.scripts import Scripts
+from gateway.store.spool import Spool
+from gateway.store.watermark import Watermark
 from gateway.upstream.client import Upstream
 from gateway.upstream.download import Downloader
 from gateway.upstream.transport import AiohttpTransport
@@ -143,7 +150,9 @@ RULES = Rules(
 class Worker:
     """An engine with all its parts, as one worker process has them."""
 
-    def __init__(self, redis, blobs, upstream, pictures, emit, *, rules, driver, engine, cache_bytes, check_s):
+    def __init__(
+        self, redis, blobs, upstream, pictures, emit, *, directory, rules, driver, engine, cache_bytes, check_s
+    ):
         self.redis = redis
         self.events = emit
         self.pictures = pictures
@@ -160,16 +169,20 @@ class Worker:
             driver_for(upstream.client, WallClock(), emit, **({"backoff_s": 0.01} | driver)),
             delivery,
             self.archive,
-            self.ledger,
             slots=self.slots,
             clock=time.monotonic,
             emit=emit,
         )
+        self.spool = Spool(directory, self.ledger, now=time.time)  # noqa: TID251  it goes to Redis's own days
+        self.brakes = Brakes(redis, Scripts(redis))
+        self.braking = Braking(self.brakes, GenerationRecords(redis, self.ledger).cost)
         self.generations = Generations(
             self.ledger,
             self.maker,
             self.archive,
             self.endings,
+            spool=self.spool if engine.pop("serves_alone", False) else None,
+            braking=self.braking,
             catalog=engine.pop("catalog", CATALOG),
             slots=self.slots,
             circuits=self.circuits,
@@ -182,6 +195,9 @@ class Worker:
             self.generations,
             self.ledger,
             self.endings,
+            spool=self.spool,
+            braking=self.braking,
+            watermark=Watermark(redis, blobs, high=0.75),
             teams=Keys(redis).teams,
             sweep_s=0.05,
             now=time.time,  # noqa: TID251  leases live by Redis's own clock
@@ -201,6 +217,11 @@ class Worker:
             self._chores.cancel()
             await asyncio.wait([self._chores])
             self._chores = None
+
+    async def quiet(self):
+        """Wait until what is done on the side has been done."""
+        while self.generations._chores:
+            await asyncio.wait(self.generations._chores)
 
     async def die(self):
         """End as a killed process does: nothing is told to anybody."""
@@ -231,7 +252,7 @@ async def generations_at(
     """Run a worker before the sandbox, on the real clock with hurried pauses; its team `art` has keys k1 and k2.
 
     Several at the same Valkey are workers of one gateway. `rules`, `driver` and `engine` change options of
-    `ledger.Rules`, the driver and the engine; without `keeps` it has no chores going.
+    `ledger.Rules`, the driver and the engine, which `serves_alone` while Redis is away if that is set; without `keeps` it has no chores going.
     """
     async with contextlib.AsyncExitStack() as stack:
         redis = gateway_client(valkey_url, command_timeout_s=command_timeout_s)
@@ -248,6 +269,7 @@ async def generations_at(
             SimpleNamespace(client=client, base_url=sandbox.base_url),
             pictures,
             emit,
+            directory=Path(stack.enter_context(tempfile.TemporaryDirectory())),
             rules=rules or {},
             driver=driver or {},
             engine=dict(engine or {}),
@@ -286,6 +308,12 @@ async def collect(worker, ticket):
         worker.generations.leave(ticket, answered=True)
 
 
+async def leave(worker, ticket):
+    """Give up waiting, as a client does that hangs up; returns when that has been noted."""
+    worker.generations.leave(ticket, answered=False)
+    await worker.quiet()
+
+
 async def make(worker, plan, **changes):
     """Wait for the outcome of a generation, as its request does: leaving cancels nothing."""
     return await collect(worker, await begin(worker, plan, **changes))
@@ -299,6 +327,7 @@ async def admitted(worker, plan, **changes):
         verdict.generation,
         plan.brief,
         plan.model,
+        ledger=worker.ledger,
         team="art",
         key_id="k1",
         epoch=verdict.epoch,

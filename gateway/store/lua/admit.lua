@@ -164,7 +164,8 @@ for _, id in ipairs(redis.call('ZRANGE', claims, 0, 999)) do
   local g = read_all(gen_key(id))
   local is_open, is_delivered = g.state == 'open', g.state == 'delivered'
   local ended_ago_ms = is_delivered and now - tonumber(g.ended) or 0
-  if not is_open and not is_delivered or ended_ago_ms > config.unclaimed_s * 1000 or id == a.missing then
+  local offered_ago_ms = is_delivered and now - tonumber(redis.call('ZSCORE', claims, id)) or 0
+  if not is_open and not is_delivered or offered_ago_ms > config.unclaimed_s * 1000 or id == a.missing then
     redis.call('ZREM', claims, id)
   else
     local left = tonumber(g.left)

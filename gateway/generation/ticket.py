@@ -1,0 +1,66 @@
+"""One request's share in a generation."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Literal
+
+from gateway.generation.admission import Wish
+from gateway.generation.generation import Generation
+from gateway.generation.outcome import Outcome
+from gateway.store.ledger import Journal
+
+
+class Ticket:
+    """Its task, and how the request came by it.
+
+    `cache` is the word for `x-gateway-cache`; `age_s` is set where the pictures were made for an earlier request.
+    `is_claimable` tells that a retry may claim what this request is not given.
+    """
+
+    task: asyncio.Task[Outcome]
+
+    def __init__(self, wish: Wish, ledger: Journal) -> None:
+        self.wish = wish
+        self.ledger = ledger
+        self.id = ""
+        self.cache: Literal["hit", "miss", "joined", "bypass"] = "miss"
+        self.age_s: int | None = None
+        self.is_claimable = False
+        self._waits_for: Generation | None = None
+        self._owns_task = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether its pictures are paid for by another request."""
+        return self.cache in {"hit", "joined"}
+
+    @property
+    def leads(self) -> Generation | None:
+        """The generation that is made here for this very request, if there is one."""
+        return None if self.is_free else self._waits_for
+
+    def share(self, generation: Generation) -> None:
+        """Wait for a generation of this worker, which goes on when the request does not wait any more."""
+        generation.waiting += 1
+        self._waits_for = generation
+        self.task = generation.task
+        self._owns_task = False
+
+    def own(self, work: Coroutine[Any, Any, Outcome]) -> None:
+        """Wait for work that ends with the request."""
+        self.task = asyncio.get_running_loop().create_task(work)
+        self._owns_task = True
+        self.task.add_done_callback(hear)
+
+    def release(self, *, answered: bool) -> None:
+        """Wait no more."""
+        if self._waits_for is not None:
+            self._waits_for.waiting -= 1
+        if self._owns_task and not answered:
+            self.task.cancel()
+
+
+def hear(task: asyncio.Task[Outcome]) -> None:
+    """Take note of an exception: its client may have left, and nobody else may ask for it."""
+    if not task.cancelled():
+        task.exception()
