@@ -16,8 +16,9 @@ RUN python -m venv --without-pip /opt/gateway \
 FROM python:3.11-slim
 COPY --from=build /opt/gateway /opt/gateway
 # The state directory is made here so that a fresh volume over it belongs to the user.
-RUN useradd --system --uid 10001 --home-dir /var/lib/gateway --create-home gateway
-USER 10001
+RUN groupadd --system --gid 10001 gateway \
+    && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/gateway --create-home gateway
+USER 10001:10001
 WORKDIR /var/lib/gateway
 VOLUME /var/lib/gateway
 # The embedded store's sockets go to TMPDIR: on the volume, since the root file system may be read-only.

@@ -180,6 +180,7 @@ class Generations:
             ticket.wish.phases.lap("store", began, self._clock())
         ticket.cache = "hit" if verdict.kind == "hit" else "joined"
         ticket.age_s = verdict.age_ms // 1000
+        ticket.is_claimable = verdict.claimed
         ticket.own(_just(Outcome(pictures, usage, 0)))
 
     async def _lead(self, ticket: Ticket, verdict: Verdict, began: float) -> None:

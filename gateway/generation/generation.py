@@ -79,6 +79,7 @@ class Gate:
     ) -> None:
         self._generation = generation
         self._part = part
+        self._turn = 0
         self._clock = clock
         self._insist = insist
         self.accepted_at: float | None = None  # on the same clock
@@ -121,6 +122,7 @@ class Gate:
         self, state: Literal["reserved", "sent", "submitted"], *, task: str = "", unless_abandoned: bool = False
     ) -> str:
         generation = self._generation
+        self._turn += 1
         return await generation.ledger.mark(
             generation.team,
             generation.id,
@@ -129,4 +131,5 @@ class Gate:
             state,
             task=task,
             unless_abandoned=unless_abandoned,
+            turn=self._turn,
         )

@@ -195,8 +195,12 @@ class Journal(Protocol):
         *,
         task: str = "",
         unless_abandoned: bool = False,
+        turn: int = 0,
     ) -> Literal["ok", "lost", "abandoned"]:
-        """Write a part's state down and renew the lease; with `unless_abandoned` only if somebody else waits."""
+        """Write a part's state down and renew the lease; with `unless_abandoned` only if somebody else waits.
+
+        `turn` counts the marks of a part: one that was delayed on its way does not undo a later one.
+        """
         ...
 
     async def settle(
@@ -247,12 +251,26 @@ class Ledger:
         *,
         task: str = "",
         unless_abandoned: bool = False,
+        turn: int = 0,
     ) -> Literal["ok", "lost", "abandoned"]:
-        """Write a part's state down and renew the lease; with `unless_abandoned` only if somebody else waits."""
+        """Write a part's state down and renew the lease; with `unless_abandoned` only if somebody else waits.
+
+        `turn` counts the marks of a part: one that was delayed on its way does not undo a later one.
+        """
         abandons = "1" if unless_abandoned else ""
         lease = self.rules.lease_ms
         reply = await self._run(
-            "mark", team, generation, epoch, part, state, task, lease, abandons, durable=state in {"sent", "submitted"}
+            "mark",
+            team,
+            generation,
+            epoch,
+            part,
+            state,
+            task,
+            lease,
+            abandons,
+            turn,
+            durable=state in {"sent", "submitted"},
         )
         told: Literal["ok", "lost", "abandoned"] = reply.decode()
         return told

@@ -77,6 +77,7 @@ class Spool:
         *,
         task: str = "",  # noqa: ARG002
         unless_abandoned: bool = False,
+        turn: int = 0,  # noqa: ARG002
     ) -> Literal["ok", "lost", "abandoned"]:
         """Write a purchase down before it is made."""
         if unless_abandoned:

@@ -12,6 +12,7 @@ from gateway.generation.delivery import Delivery
 from gateway.generation.pictures import NoPicture, Pictures
 from gateway.generation.plan import Encoding
 from gateway.telemetry.events import DownloadFinished, DownloadRetried, PictureLost
+from gateway.telemetry.phases import Phases
 from gateway.upstream.transport import AiohttpTransport
 from tests.support.generation import Clock, Events, closing, downloader_for, drawn, generations_at, make, plan_for, row
 from tests.support.misbehaving import answering, http_reply, misbehaving
@@ -60,7 +61,7 @@ class Bench:
 
     async def receive(self, *images, encoding=AS_IT_IS):
         try:
-            return await self.delivery.receive(list(images), encoding)
+            return await self.delivery.receive(list(images), encoding, Phases())
         finally:
             self.pictures.close()
 

@@ -247,7 +247,7 @@ async def test_who_joined_what_came_to_nothing_leads_in_its_place(narrow, other,
     async with narrow.slots.slot(plan.model):
         leader = await begin(narrow, plan)
         joiner = await begin(other, plan)
-        await narrow.maker.drop(leader.led)
+        await narrow.maker.drop(leader.leads)
         outcome = await asyncio.shield(joiner.task)
     other.generations.leave(joiner, answered=True)
     assert len(outcome.pictures) == 1
@@ -266,7 +266,7 @@ async def test_who_joined_what_came_to_nothing_buys_nothing_while_draining(narro
         leader = await begin(narrow, plan)
         joiner = await begin(other, plan)
         await other.generations.hand_over()
-        await narrow.maker.drop(leader.led)
+        await narrow.maker.drop(leader.leads)
         with pytest.raises(Unavailable) as caught:
             await asyncio.shield(joiner.task)
     assert caught.value.code == "draining"

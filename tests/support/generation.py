@@ -15,6 +15,7 @@ from PIL import Image
 from gateway.catalog import load_catalog
 from gateway.generation.admission import Wish, admission
 from gateway.generation.archive import Archive
+from gateway.generation.asking import Asking
 from gateway.generation.braking import Braking
 from gateway.generation.delivery import Delivery
 from gateway.generation.driver import Driver
@@ -25,6 +26,7 @@ from gateway.generation.limits import Circuits, Slots
 from gateway.generation.making import Maker
 from gateway.generation.pictures import Pictures
 from gateway.generation.plan import Planner
+from gateway.generation.running import Running
 from gateway.generation.waiting import Endings
 from gateway.settings import shipped
 from gateway.store.blobs import Blobs
@@ -176,23 +178,33 @@ class Worker:
         self.spool = Spool(directory, self.ledger, now=time.time)  # noqa: TID251  it goes to Redis's own days
         self.brakes = Brakes(redis, Scripts(redis))
         self.braking = Braking(self.brakes, GenerationRecords(redis, self.ledger).cost)
-        self.generations = Generations(
+        self.asking = Asking(
             self.ledger,
+            self.spool if engine.pop("serves_alone", False) else None,
+            ttl_s=engine.pop("ttl_s", 3600),
+            clock=time.monotonic,
+            now=time.time,  # noqa: TID251  leases live by Redis's own clock
+            emit=emit,
+        )
+        self.running = Running(clock=time.monotonic, emit=emit)
+        self.generations = Generations(
+            self.asking,
             self.maker,
             self.archive,
             self.endings,
-            spool=self.spool if engine.pop("serves_alone", False) else None,
+            self.running,
+            ledger=self.ledger,
             braking=self.braking,
             catalog=engine.pop("catalog", CATALOG),
             slots=self.slots,
             circuits=self.circuits,
             clock=time.monotonic,
-            now=time.time,  # noqa: TID251  leases live by Redis's own clock
             emit=emit,
-            **({"ttl_s": 3600, "least_kept_s": 3600, "most_waiting": 1000} | engine),
+            **({"kept_s": 3600, "most_waiting": 1000} | engine),
         )
         self.keeper = Keeper(
             self.generations,
+            self.asking,
             self.ledger,
             self.endings,
             spool=self.spool,
@@ -333,7 +345,6 @@ async def admitted(worker, plan, **changes):
         epoch=verdict.epoch,
         lease_ends=time.monotonic() + worker.ledger.rules.lease_ms / 1000,
         kept_s=3600,
-        waiting=1,
     )
 
 

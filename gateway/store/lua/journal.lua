@@ -4,6 +4,7 @@
 --   state      open | delivered | failed | unknown | void (nothing was ever sent: whoever waited may lead)
 --   epoch      raised by each take-over; `lease` is the score in `due` and `due:<key>`
 --   p<i> t<i>  part i: reserved | sent | submitted | delivered | failed | unknown | dropped; its task
+--   q<i>       which mark of part i was the last
 --   m<i> c<i> s<i> r<i>                        images delivered, cost, cost in vain, result (opaque; "" where it cannot be replayed)
 --   shared stores ttl_s idem                   how it may be replayed
 --   waiters left error                         somebody else waits; since when its client is gone; why it failed
