@@ -47,7 +47,7 @@ from gateway.generation.thumbnails import Thumbnails
 from gateway.generation.waiting import Endings
 from gateway.scrape import connect_stores, exposition
 from gateway.settings import Settings, shipped
-from gateway.store.blobs import Blobs
+from gateway.store.blobs import FRESH_S, Blobs
 from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
 from gateway.store.connection import Client, RedisTrouble
@@ -135,7 +135,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
             failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic, emit=emit
         ),
         braking=braking,
-        kept_s=max(settings.cache.ttl_s, settings.cache.unclaimed_s, settings.images.url_life_s),
+        kept_s=max(settings.cache.ttl_s, settings.cache.unclaimed_s, settings.images.url_life_s + FRESH_S),
         most_waiting=limits.max_waiting,
         clock=time.monotonic,
         emit=emit,
