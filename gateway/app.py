@@ -15,7 +15,10 @@ from litestar.types import ASGIApp
 from gateway.api.access import Access
 from gateway.api.admin import admin_router
 from gateway.api.admin.brakes import brakes_router
+from gateway.api.admin.consumption import consumption_router
 from gateway.api.admin.generations import cache_router, generations_router
+from gateway.api.admin.models import models_router as admin_models_router
+from gateway.api.admin.thumbnails import thumbnails_router
 from gateway.api.admin.usage import usage_router
 from gateway.api.docs import docs_router
 from gateway.api.errors import handle
@@ -24,6 +27,8 @@ from gateway.api.health import Readiness, health_router
 from gateway.api.images import Waiting, generations_route
 from gateway.api.models import models_router
 from gateway.api.origin import PublicOrigin
+from gateway.api.pages import pages_router
+from gateway.api.sessions import Sessions
 from gateway.catalog import load_catalog
 from gateway.generation.archive import Archive
 from gateway.generation.asking import Asking
@@ -38,17 +43,20 @@ from gateway.generation.making import Maker
 from gateway.generation.pictures import Pictures
 from gateway.generation.plan import Planner
 from gateway.generation.running import Running
+from gateway.generation.thumbnails import Thumbnails
 from gateway.generation.waiting import Endings
 from gateway.scrape import connect_stores, exposition
 from gateway.settings import Settings, shipped
-from gateway.store.blobs import Blobs
+from gateway.store.blobs import FRESH_S, Blobs
 from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
 from gateway.store.connection import Client, RedisTrouble
+from gateway.store.consumption import ConsumptionReader
 from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
 from gateway.store.ledger import ENDED, Ledger
 from gateway.store.reconciliation import Reconciliation
+from gateway.store.replayable import ReplayableResults
 from gateway.store.rules import rules_of
 from gateway.store.scripts import Scripts
 from gateway.store.secrets import Signer, signing_key
@@ -64,6 +72,8 @@ from gateway.upstream.addresses import refuse_private
 from gateway.upstream.client import Upstream
 from gateway.upstream.download import Downloader
 from gateway.upstream.transport import AiohttpTransport
+
+_CHORES_END_S = 5.0
 
 
 def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> ASGIApp:
@@ -125,7 +135,7 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
             failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic, emit=emit
         ),
         braking=braking,
-        kept_s=max(settings.cache.ttl_s, settings.cache.unclaimed_s, settings.images.url_life_s),
+        kept_s=max(settings.cache.ttl_s, settings.cache.unclaimed_s, settings.images.url_life_s + FRESH_S),
         most_waiting=limits.max_waiting,
         clock=time.monotonic,
         emit=emit,
@@ -144,7 +154,10 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         random=random.random,
         emit=emit,
     )
-    hosting = Hosting(blobs, signer=_signer(state, settings), life_s=settings.images.url_life_s, clock=time.time)
+    signer = _signer(state, settings)
+    sessions = Sessions(settings.server.admin_key, signer=signer, clock=time.time)
+    thumbnails = Thumbnails(ReplayableResults(state), archive, clock=time.monotonic)
+    hosting = Hosting(blobs, signer=signer, life_s=settings.images.url_life_s, clock=time.time)
     readiness = Readiness(state.ping)
     origin = PublicOrigin(settings.server.public_url, settings.server.trusted_proxies)
 
@@ -157,9 +170,11 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         readiness.draining = True
         await generations.drain()
         chores.cancel()
+        await asyncio.wait([chores], timeout=_CHORES_END_S)  # they use what is closed below
         await upstream.aclose()
         await downloader.aclose()
         pictures.close()
+        thumbnails.close()
         await state.aclose()
         await blobs_redis.aclose()
 
@@ -199,8 +214,13 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                     generations_router(generations=records, brakes=brakes),
                     cache_router(ledger=ledger, generations=records, catalog=catalog),
                     brakes_router(brakes=brakes, catalog=catalog),
+                    consumption_router(consumption=ConsumptionReader(state, clock=time.time)),
+                    admin_models_router(catalog=catalog, default_model=settings.images.default_model),
+                    thumbnails_router(thumbnails=thumbnails if settings.server.show_thumbnails else None),
                 ],
+                sessions=sessions,
             ),
+            pages_router(admin_key=settings.server.admin_key, sessions=sessions, origin=origin, clock=time.monotonic),
         ],
         exception_handlers={Exception: handle},
         lifespan=[lifespan],

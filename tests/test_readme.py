@@ -12,7 +12,10 @@ from litestar import Litestar
 
 from gateway.api.admin import admin_router
 from gateway.api.admin.brakes import brakes_router
+from gateway.api.admin.consumption import consumption_router
 from gateway.api.admin.generations import cache_router, generations_router
+from gateway.api.admin.models import models_router
+from gateway.api.admin.thumbnails import thumbnails_router
 from gateway.api.admin.usage import usage_router
 from gateway.api.docs.errors import FAILURES
 from gateway.api.docs.models import row
@@ -177,10 +180,13 @@ def test_the_table_of_the_admin_api_is_its_routes():
         generations_router(generations=None, brakes=None),
         cache_router(ledger=None, generations=None, catalog=None),
         brakes_router(brakes=None, catalog=None),
+        consumption_router(consumption=None),
+        models_router(catalog=load_catalog(shipped("models.toml")), default_model="V3"),
+        thumbnails_router(thumbnails=None),
     ]
     router = admin_router(admin_key="x", keys=None, teams=None, catalog=None, clock=None, others=others)
     routes = [
-        (method, re.sub(r"\{\w+?(?:_(\w+))?:str\}", lambda m: "{" + (m[1] or "team") + "}", route.path))
+        (method, re.sub(r"\{(?:\w+_)?(\w+):str\}", r"{\1}", route.path))
         for route in Litestar([router]).routes
         for method in route.methods - {"OPTIONS"}
         if route.path.startswith("/admin")

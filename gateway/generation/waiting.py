@@ -44,15 +44,20 @@ class Endings:
         return await asyncio.shield(self._watched[name][1])
 
     async def listen(self) -> None:
-        """Hear of endings, for ever."""
-        while True:
-            try:
-                async for name in self._messages():
-                    if name in self._watched:
-                        self._watched[name][0].set()
-            except RedisTrouble as trouble:
-                self._emit(StoreTroubled("listen", trouble))
-            await self._sleep(_PAUSE_S)
+        """Hear of endings, until it is cancelled: then nothing is watched any more."""
+        this = asyncio.current_task()
+        try:
+            while this is not None and not this.cancelling():  # Python 3.11's wait_for, in redis-py, may swallow it
+                try:
+                    async for name in self._messages():
+                        if name in self._watched:
+                            self._watched[name][0].set()
+                except RedisTrouble as trouble:
+                    self._emit(StoreTroubled("listen", trouble))
+                await self._sleep(_PAUSE_S)
+        finally:
+            for _, watch in self._watched.values():
+                watch.cancel()
 
     async def _watch(self, team: str, generation: str, rung: asyncio.Event) -> Ending:
         while True:

@@ -42,7 +42,7 @@ async def test_a_dead_workers_task_is_collected(worker_with, sandbox, events):
     dead, heir = await worker_with(keeps=False, **SHORT), await worker_with()
     plan = plan_for("flux-kontext-max", prompt="[[sandbox:task-hold]]")
     ticket = await begin(dead, plan)
-    await until(lambda: ticket.led.stages == ["submitted"])
+    await until(lambda: ticket.leads.stages == ["submitted"])
     await dead.die()
     await until(lambda: events.of(GenerationTaken))
     retry = await begin(heir, plan, is_retry=True)
@@ -61,7 +61,7 @@ async def test_a_joiner_of_a_dead_workers_task_gets_its_picture(worker_with, san
     dead, heir = await worker_with(keeps=False, **SHORT), await worker_with()
     plan = plan_for("flux-kontext-max", prompt="[[sandbox:task-hold]]")
     leader = await begin(dead, plan)
-    await until(lambda: leader.led.stages == ["submitted"])
+    await until(lambda: leader.leads.stages == ["submitted"])
     joiner = await begin(heir, plan)
     await dead.die()
     await until(lambda: events.of(GenerationTaken))
@@ -140,7 +140,7 @@ async def test_a_worker_that_shuts_down_takes_nothing_over(worker_with, events):
     dead, leaving = await worker_with(keeps=False, **SHORT), await worker_with(keeps=False)
     plan = plan_for("flux-kontext-max", prompt="[[sandbox:task-hold]]")
     task = await begin(dead, plan)
-    await until(lambda: task.led.stages == ["submitted"])
+    await until(lambda: task.leads.stages == ["submitted"])
     unsent = await admitted(dead, plan_for())
     await dead.die()
     await leaving.generations.hand_over()
@@ -189,7 +189,7 @@ async def test_a_swallowed_cancellation_still_ends_the_chores(worker_with):
 
     keeper = worker.keeper
     chores = Keeper(
-        worker.generations, worker.ledger, worker.endings,
+        worker.generations, worker.asking, worker.ledger, worker.endings,
         spool=keeper._spool, braking=keeper._braking, watermark=keeper._watermark,
         teams=swallowing, sweep_s=0.001, now=lambda: 0, random=lambda: 0.5, emit=lambda _: None,
     )  # fmt: skip

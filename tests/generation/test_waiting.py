@@ -171,3 +171,18 @@ async def test_a_store_that_is_away_is_waited_for(worker_with, own_valkey):
     await until(lambda: len(asked) == 2)
     own_valkey.resume()
     assert (await waiting).state == "failed"
+
+
+async def test_with_the_listening_the_watching_ends(worker_with, wire, events):
+    """A worker that shuts down asks for nothing any more, though a generation of another's goes on."""
+    worker = await worker_with(keeps=False)
+    endings = Endings(worker.ledger, wire.messages, check_s=LONG_S, emit=events)
+    listening = asyncio.ensure_future(endings.listen())
+    generation = await admitted(worker, plan_for())
+    asked = counted(worker)
+    waiting = asyncio.ensure_future(endings.of("art", generation.id))
+    await until(lambda: len(asked) == 1)
+    listening.cancel()
+    await asyncio.wait([listening, waiting])
+    assert waiting.cancelled()
+    assert endings._watched == {}

@@ -239,9 +239,11 @@ class Books:
         """Read every generation's record that is still kept."""
 
         def read(client):
+            found = {name: client.hgetall(name) for name in self._names(client, "gen:*")}
             return {
-                name.decode().rpartition(":")[2]: {k.decode(): v.decode() for k, v in client.hgetall(name).items()}
-                for name in self._names(client, "gen:*")
+                name.decode().rpartition(":")[2]: {k.decode(): v.decode() for k, v in record.items()}
+                for name, record in found.items()
+                if record  # else it went away in between
             }
 
         return self._read(read)

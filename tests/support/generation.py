@@ -336,7 +336,7 @@ async def admitted(worker, plan, **changes):
     """Reserve and lease a generation, and stop there: the test makes it, or not."""
     question = admission(wish(plan, **changes), f"gen_{secrets.token_hex(12)}", ttl_s=3600, missing="")
     verdict = await worker.ledger.admit("art", question)
-    return Generation(
+    generation = Generation(
         verdict.generation,
         plan.brief,
         plan.model,
@@ -347,6 +347,8 @@ async def admitted(worker, plan, **changes):
         lease_ends=time.monotonic() + worker.ledger.rules.lease_ms / 1000,
         kept_s=3600,
     )
+    generation.waiting = 1
+    return generation
 
 
 def plan_for(model="dall-e-3", **fields):
