@@ -91,7 +91,13 @@ def _operation() -> dict[str, Schema]:
     return {
         "/healthz": public("healthz", "Tell whether it is alive", "The process answers.", "application/json", _ALIVE),
         "/readyz": {"get": _readiness()},
-        "/metrics": public("metrics", "Measure it", "Prometheus' text, of one worker.", "text/plain", TEXT),
+        "/metrics": public(
+            "metrics",
+            "Measure it",
+            "Prometheus' text, of all workers; not here where they have a port of their own.",
+            "text/plain",
+            TEXT,
+        ),
         "/openapi.json": public("openapi", "Describe it to programs", "OpenAPI 3.1.", "application/json", _ANY),
         "/docs": public("docs", "Describe it to people", "The same as a page.", "text/html", TEXT),
     }
