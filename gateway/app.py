@@ -4,15 +4,14 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import httpx
 from litestar import Litestar
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.access import Access
 from gateway.api.admin import admin_router
@@ -35,8 +34,6 @@ from gateway.catalog import load_catalog
 from gateway.generation.archive import Archive
 from gateway.generation.asking import Asking
 from gateway.generation.braking import Braking
-from gateway.generation.delivery import Delivery
-from gateway.generation.driver import Driver
 from gateway.generation.engine import Generations
 from gateway.generation.hosting import Hosting
 from gateway.generation.keeper import Keeper
@@ -47,12 +44,13 @@ from gateway.generation.plan import Planner
 from gateway.generation.running import Running
 from gateway.generation.thumbnails import Thumbnails
 from gateway.generation.waiting import Endings
+from gateway.parts import StoredSigner, make_delivery, make_downloader, make_driver, make_upstream
 from gateway.scrape import connect_stores, exposition
 from gateway.settings import Settings, shipped
 from gateway.store.blobs import FRESH_S, Blobs
 from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
-from gateway.store.connection import Client, RedisTrouble
+from gateway.store.connection import RedisTrouble
 from gateway.store.consumption import ConsumptionReader
 from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
@@ -61,7 +59,6 @@ from gateway.store.reconciliation import Reconciliation
 from gateway.store.replayable import ReplayableResults
 from gateway.store.rules import rules_of
 from gateway.store.scripts import Scripts
-from gateway.store.secrets import Signer, signing_key
 from gateway.store.spool import Spool
 from gateway.store.teams import Teams
 from gateway.store.timing import Timed
@@ -72,17 +69,13 @@ from gateway.telemetry.log import LogListener
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from gateway.telemetry.tracing import begin as tracing_begun
-from gateway.upstream.addresses import refuse_private
-from gateway.upstream.client import Upstream
-from gateway.upstream.download import Downloader
-from gateway.upstream.transport import AiohttpTransport
 
 _CHORES_END_S = 5.0
 
 
 def create_app(
     settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, tracing: Tracing | None = None
-) -> ASGIApp:
+) -> Gateway:
     """Build the application; nothing connects before its first use.
 
     Without `tracing`, OpenTelemetry's variables in the environment decide about it.
@@ -98,10 +91,9 @@ def create_app(
     state, blobs_redis = connect_stores(settings)
     timed = Timed(emit)
     blobs = Blobs(blobs_redis, timed)
-    planner = Planner(catalog, default_model=settings.images.default_model, strict_params=settings.images.strict_params)
     keys = Keys(state, known_s=settings.keys.cache_s, unknown_size=settings.keys.unknown_cache)
-    upstream = _upstream(settings, transport)
-    downloader = _downloader(settings, transport)
+    upstream = make_upstream(settings, transport)
+    downloader = make_downloader(settings, transport)
     pictures = Pictures(threads=settings.images.transcode_threads, max_pixels=settings.images.max_pixels)
     scripts = Scripts(
         state, wait_replicas=settings.redis.durability == "wait", wait_ms=settings.redis.wait_ms, timed=timed
@@ -111,8 +103,8 @@ def create_app(
     archive = Archive(blobs, memory_bytes=settings.cache.memory_bytes)
     slots = Slots(max_in_flight=settings.limits.max_in_flight, max_queued=settings.limits.max_queued)
     maker = Maker(
-        _driver(settings, upstream, emit),
-        _delivery(settings, downloader, pictures, emit),
+        make_driver(settings, upstream, emit),
+        make_delivery(settings, downloader, pictures, emit),
         archive,
         slots=slots,
         clock=time.monotonic,
@@ -122,7 +114,6 @@ def create_app(
     brakes = Brakes(state, scripts)
     braking = Braking(brakes, records.cost)
     spool = Spool(Path(settings.server.state_dir) / "spool", ledger, now=time.time)
-    limits = settings.limits
     asking = Asking(
         ledger,
         spool if settings.redis.down == "allow" else None,
@@ -141,11 +132,14 @@ def create_app(
         catalog=catalog,
         slots=slots,
         circuits=Circuits(
-            failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic, emit=emit
+            failures=settings.limits.circuit_failures,
+            open_s=settings.limits.circuit_open_s,
+            clock=time.monotonic,
+            emit=emit,
         ),
         braking=braking,
         kept_s=max(settings.cache.ttl_s, settings.cache.unclaimed_s, settings.images.url_life_s + FRESH_S),
-        most_waiting=limits.max_waiting,
+        most_waiting=settings.limits.max_waiting,
         clock=time.monotonic,
         emit=emit,
     )
@@ -163,12 +157,35 @@ def create_app(
         random=random.random,
         emit=emit,
     )
-    signer = _signer(state, settings)
+    signer = StoredSigner(state, settings)
     sessions = Sessions(settings.server.admin_key, signer=signer, clock=time.time)
     thumbnails = Thumbnails(ReplayableResults(state), archive, clock=time.monotonic)
     hosting = Hosting(blobs, signer=signer, life_s=settings.images.url_life_s, clock=time.time)
     readiness = Readiness(state.ping)
     origin = PublicOrigin(settings.server.public_url, settings.server.trusted_proxies)
+
+    admin = admin_router(
+        admin_key=settings.server.admin_key,
+        keys=keys,
+        teams=Teams(state),
+        catalog=catalog,
+        clock=time.time,
+        others=[
+            usage_router(
+                usage=UsageReports(state),
+                generations=records,
+                reconciliation=Reconciliation(state, scripts, retention_days=settings.usage.retention_days),
+                clock=time.time,
+            ),
+            generations_router(generations=records, brakes=brakes),
+            cache_router(ledger=ledger, generations=records, catalog=catalog),
+            brakes_router(brakes=brakes, catalog=catalog),
+            consumption_router(consumption=ConsumptionReader(state, clock=time.time)),
+            admin_models_router(catalog=catalog, default_model=settings.images.default_model),
+            thumbnails_router(thumbnails=thumbnails if settings.server.show_thumbnails else None),
+        ],
+        sessions=sessions,
+    )
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -188,7 +205,11 @@ def create_app(
         route_handlers=[
             generations_route(
                 keys=keys,
-                planner=planner,
+                planner=Planner(
+                    catalog,
+                    default_model=settings.images.default_model,
+                    strict_params=settings.images.strict_params,
+                ),
                 generations=generations,
                 hosting=hosting,
                 origin=origin,
@@ -204,28 +225,7 @@ def create_app(
                 else exposition(settings, state, blobs_redis, metrics.registry),
             ),
             docs_router(catalog),
-            admin_router(
-                admin_key=settings.server.admin_key,
-                keys=keys,
-                teams=Teams(state),
-                catalog=catalog,
-                clock=time.time,
-                others=[
-                    usage_router(
-                        usage=UsageReports(state),
-                        generations=records,
-                        reconciliation=Reconciliation(state, scripts, retention_days=settings.usage.retention_days),
-                        clock=time.time,
-                    ),
-                    generations_router(generations=records, brakes=brakes),
-                    cache_router(ledger=ledger, generations=records, catalog=catalog),
-                    brakes_router(brakes=brakes, catalog=catalog),
-                    consumption_router(consumption=ConsumptionReader(state, clock=time.time)),
-                    admin_models_router(catalog=catalog, default_model=settings.images.default_model),
-                    thumbnails_router(thumbnails=thumbnails if settings.server.show_thumbnails else None),
-                ],
-                sessions=sessions,
-            ),
+            admin,
             pages_router(admin_key=settings.server.admin_key, sessions=sessions, origin=origin, clock=time.monotonic),
         ],
         exception_handlers={Exception: handle},
@@ -239,8 +239,20 @@ def create_app(
         readiness.draining = True
         stopping.task = asyncio.ensure_future(generations.hand_over())  # type: ignore[attr-defined]  # kept from the collector
 
-    access = Access(app, clock=time.monotonic, emit=emit, stopping=stopping)
-    return tracing.wrap(access) if tracing else access
+    access = Access(app, clock=time.monotonic, emit=emit)
+    return Gateway(tracing.wrap(access) if tracing else access, stopping)
+
+
+class Gateway:
+    """The ASGI application; `stopping` is to be called when SIGTERM arrives."""
+
+    def __init__(self, app: ASGIApp, stopping: Callable[[], None]) -> None:
+        self._app = app
+        self.stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, or the server's start and end."""
+        await self._app(scope, receive, send)
 
 
 class _Closes(Protocol):
@@ -250,82 +262,6 @@ class _Closes(Protocol):
 async def _close(*parts: _Closes) -> None:
     for part in parts:
         await part.aclose()
-
-
-def _upstream(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Upstream:
-    return Upstream(
-        transport=transport or _transport(settings),
-        base_url=settings.upstream.base_url,
-        tasks_url=settings.upstream.tasks_url,
-        api_key=settings.upstream.api_key,
-        connect_timeout_s=settings.upstream.connect_timeout_s,
-        pool_timeout_s=settings.upstream.pool_timeout_s,
-        max_reply_bytes=settings.upstream.max_reply_bytes,
-    )
-
-
-def _transport(settings: Settings) -> AiohttpTransport:
-    return AiohttpTransport(limit=settings.upstream.max_connections, keepalive_s=settings.upstream.keepalive_s)
-
-
-def _downloader(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Downloader:
-    proxy = settings.download.proxy
-    public = AiohttpTransport(
-        limit=settings.upstream.max_connections,
-        keepalive_s=settings.upstream.keepalive_s,
-        proxy=proxy or None,
-        guard=None if proxy else refuse_private,  # behind a proxy the only address seen is the proxy's
-    )
-    return Downloader(
-        trusted_origins={_origin(settings.upstream.base_url), _origin(settings.upstream.tasks_url)},
-        trusted=transport or _transport(settings),
-        public=transport or public,
-        allowed_hosts=settings.download.proxy_hosts if proxy else None,
-        max_bytes=settings.download.max_bytes,
-        timeout_s=settings.download.timeout_s,
-    )
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _driver(settings: Settings, upstream: Upstream, emit: Emit) -> Driver:
-    return Driver(
-        upstream,
-        attempts=settings.upstream.attempts,
-        backoff_s=settings.upstream.backoff_s,
-        jitter=settings.polling.jitter,
-        clock=time.monotonic,
-        random=random.random,
-        emit=emit,
-    )
-
-
-def _delivery(settings: Settings, downloader: Downloader, pictures: Pictures, emit: Emit) -> Delivery:
-    return Delivery(
-        downloader,
-        pictures,
-        patience_s=settings.download.patience_s,
-        backoff_s=settings.download.backoff_s,
-        clock=time.monotonic,
-        emit=emit,
-    )
-
-
-class _signer:  # noqa: N801  used as the function that it stands for
-    """Fetches the signing key once, on first use."""
-
-    def __init__(self, redis: Client, settings: Settings) -> None:
-        self._redis = redis
-        self._configured = settings.server.signing_key
-        self._known: Signer | None = None
-
-    async def __call__(self) -> Signer:
-        if self._known is None:
-            self._known = Signer(await signing_key(self._redis, self._configured))
-        return self._known
 
 
 def _all(*listeners: Emit) -> Emit:
