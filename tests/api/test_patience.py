@@ -55,3 +55,25 @@ async def test_a_retry_claims_what_a_closing_worker_handed_over(sandbox, valkey_
         sandbox.release()
         assert len((await collect(other, retry)).pictures) == 1
         assert (retry.id, sandbox.stats().paid_calls) == (ticket.id, 1)
+
+
+async def test_a_retry_claims_a_picture_that_could_not_be_read(sandbox, valkey_url, own_valkey):
+    """The bytes' store is away when the one who claimed a picture is to get it: the next retry claims it again."""
+    options = {"blobs_url": own_valkey.url, "cache_bytes": 0, "command_timeout_s": 0.5}
+    async with generations_at(sandbox, valkey_url, **options) as worker:
+        plan = plan_for(prompt="[[sandbox:hold]]")
+        ticket = await begin(worker, plan, policy=NO_CACHE)
+        await until(lambda: sandbox.stats().paid_calls == 1)
+        worker.generations.leave(ticket, answered=False)
+        await worker.quiet()
+        sandbox.release()
+        await ticket.task
+        own_valkey.pause()
+        with pytest.raises(Unavailable) as caught:
+            await begin(worker, plan, policy=NO_CACHE, is_retry=True)
+        own_valkey.resume()
+        assert caught.value.should_retry
+        await worker.quiet()
+        retry = await begin(worker, plan, policy=NO_CACHE, is_retry=True)
+        assert len((await collect(worker, retry)).pictures) == 1
+        assert (retry.id, sandbox.stats().paid_calls) == (ticket.id, 1)
