@@ -124,6 +124,7 @@ class Generations:
             kept_s=max(self._kept_s, self._ledger.rules.idempotency_s),
         )
         tasks = {part - 1: task for part, task in taken.tasks.items()}
+        generation.is_whole = len(tasks) == len(brief.counts)
         generation.stages = ["submitted" if part in tasks else "done" for part in range(len(brief.counts))]
         within_s = max(model.time_limit_s - taken.age_ms / 1000, _LEAST_TO_COLLECT_S)
         self._emit(GenerationTaken(taken.id, taken.team, model.id, taken.epoch))

@@ -494,3 +494,17 @@ async def test_a_task_that_is_not_written_down_is_not_handed_over(worker_with, o
     await worker.generations.hand_over()
     own_valkey.resume()
     assert len((await collect(worker, ticket)).pictures) == 1
+
+
+async def test_who_joins_the_heir_of_some_parts_gets_all(worker, other, sandbox, events):
+    """One of two pictures was delivered before the hand-over: the retry at the worker that collects the other gets both."""
+    sandbox.drill("flux-kontext-max", "task-hold", times=1)
+    plan = plan_for("flux-kontext-max", n=2)
+    await begin(worker, plan)
+    await until(lambda: sorted(worker.generations.held()[0].stages) == ["done", "submitted"])
+    await worker.generations.hand_over()
+    await until(lambda: events.of(GenerationTaken))
+    retry = await begin(other, plan, is_retry=True)
+    sandbox.release()
+    assert len((await collect(other, retry)).pictures) == 2
+    assert sandbox.stats().paid_calls == 2
