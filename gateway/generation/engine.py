@@ -224,7 +224,7 @@ class Generations:
         if generation.ledger is self._ledger:
             try:
                 await self._braking.reserve(generation.id, generation.team, plan.model, plan.estimate)
-            except GatewayError:
+            except BaseException:
                 give_back()
                 raise
         return give_back

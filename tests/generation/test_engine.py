@@ -9,6 +9,7 @@ import pytest
 from gateway.errors import Moderated, Unauthenticated, Unavailable, UpstreamFailed
 from gateway.generation.admission import Policy
 from gateway.generation.limits import Circuits, Slots
+from gateway.store.brakes import BrakeState
 from gateway.telemetry.events import GenerationFinished, GenerationTaken
 from tests.support.generation import WallClock, begin, collect, enrol, leave, make, plan_for, row, until
 from tests.support.ledger_reading import booked, reserved, state_of
@@ -508,3 +509,32 @@ async def test_who_joins_the_heir_of_some_parts_gets_all(worker, other, sandbox,
     sandbox.release()
     assert len((await collect(other, retry)).pictures) == 2
     assert sandbox.stats().paid_calls == 2
+
+
+class SlowBrakes:
+    """A budget that is set, and never answers."""
+
+    def __init__(self):
+        self.asked = asyncio.Event()
+
+    async def read(self):
+        return BrakeState(10**9, {})
+
+    async def reserve(self, *_):
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_request_cancelled_while_it_reserves_keeps_no_room(worker_with):
+    """Its client leaves while the gateway's budget is asked: its place in the queue is free again."""
+    slots = Slots(max_in_flight=1, max_queued=0)
+    worker = await worker_with(keeps=False, engine={"slots": slots})
+    brakes = worker.braking._brakes = SlowBrakes()
+    await worker.braking.refresh()
+    begins = asyncio.ensure_future(begin(worker, plan_for()))
+    await brakes.asked.wait()
+    begins.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await begins
+    slots.place(row("dall-e-3"), 1)()
+    slots.place(row("dall-e-3"), 1)
