@@ -236,3 +236,18 @@ async def test_what_was_made_without_redis_is_booked(worker_with, own_valkey, sa
     await worker.keeper.book()
     assert (await booked(worker))["images"] == 2
     assert sandbox.stats().paid_calls == 2
+
+
+async def test_what_was_admitted_after_all_is_booked_once(worker_with, own_valkey):
+    """Redis stalls, admits what was served without it meanwhile, and wakes: nothing stays reserved."""
+    worker = await worker_with(own_valkey.url, keeps=False, command_timeout_s=0.3, engine={"serves_alone": True})
+    await make(worker, plan_for())
+    own_valkey.pause()
+    ticket = await begin(worker, plan_for(prompt="a hen"))
+    assert len((await collect(worker, ticket)).pictures) == 1
+    own_valkey.resume()
+    assert await state_of(worker, ticket.id) == "open"
+    await worker.keeper.book()
+    assert await state_of(worker, ticket.id) == "delivered"
+    assert await reserved(worker) == (0, 0)
+    assert {"requests": 2, "generations": 2, "images": 2}.items() <= (await booked(worker)).items()
