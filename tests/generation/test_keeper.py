@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.errors import OutcomeUnknown
+from gateway.errors import OutcomeUnknown, Unauthenticated, Unavailable
 from gateway.generation.keeper import Keeper
 from gateway.telemetry.events import (
     CachingChanged,
@@ -251,3 +251,16 @@ async def test_what_was_admitted_after_all_is_booked_once(worker_with, own_valke
     assert await state_of(worker, ticket.id) == "delivered"
     assert await reserved(worker) == (0, 0)
     assert {"requests": 2, "generations": 2, "images": 2}.items() <= (await booked(worker)).items()
+
+
+async def test_a_key_that_was_refused_is_not_served_without_redis(worker_with, own_valkey):
+    """What was seen to count, and then seen to be revoked, does not count when Redis is away."""
+    worker = await worker_with(own_valkey.url, keeps=False, command_timeout_s=0.3, engine={"serves_alone": True})
+    await make(worker, plan_for())
+    await worker.redis.hset("{art}:key:k1", "revoked", 2)
+    with pytest.raises(Unauthenticated):
+        await begin(worker, plan_for())
+    own_valkey.pause()
+    with pytest.raises(Unavailable):
+        await begin(worker, plan_for())
+    own_valkey.resume()
