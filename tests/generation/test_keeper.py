@@ -14,7 +14,7 @@ from gateway.telemetry.events import (
     LeaseLost,
     StoreTroubled,
 )
-from tests.support.generation import admitted, begin, collect, make, plan_for, until
+from tests.support.generation import admitted, begin, collect, enrol, make, plan_for, until
 from tests.support.ledger_reading import booked, reserved, state_of
 
 SHORT = {"rules": {"lease_ms": 300}}
@@ -264,3 +264,20 @@ async def test_a_key_that_was_refused_is_not_served_without_redis(worker_with, o
     with pytest.raises(Unavailable):
         await begin(worker, plan_for())
     own_valkey.resume()
+
+
+async def test_one_teams_trouble_costs_no_other_teams_lease(worker_with, sandbox, events):
+    """A team whose keys cannot be reached is told of, and the leases of the others are renewed all the same."""
+    worker = await worker_with(keeps=False)
+    await enrol(worker.redis, "bad", "k3")
+    plan = plan_for(prompt="[[sandbox:hold]]")
+    broken = await begin(worker, plan, team="bad", key_id="k3")
+    ticket = await begin(worker, plan)
+    await until(lambda: sandbox.stats().paid_calls == 2)
+    await worker.redis.set(f"{{bad}}:gen:{broken.id}", "no hash")
+    before = await lease_of(worker, ticket.id)
+    await asyncio.sleep(0.002)  # Redis counts leases in milliseconds
+    await worker.keeper.renew()
+    assert await lease_of(worker, ticket.id) > before
+    assert [event.chore for event in events.of(StoreTroubled)] == ["renew"]
+    await worker.die()
