@@ -230,7 +230,7 @@ async def everything(redis):
     await books.lead(**shared, idempotency="d" * 64, body="b")
 
 
-@pytest.mark.parametrize("example", blocks("python"), ids=["start", "parameters", "reference"])
+@pytest.mark.parametrize("example", blocks("python"), ids=["start", "parameters", "reference", "repetition"])
 def test_every_python_example_runs_and_tells_the_truth(example, gateway, key, tmp_path):
     """What an example says that it prints, in the comment behind each print, is what it prints."""
     (tmp_path / "cat.png").write_bytes(PIXEL)
