@@ -78,7 +78,6 @@ class OtelTracing:
                 tag(trace_id=trace.format_trace_id(span.get_span_context().trace_id))
                 await app(scope, receive, send)
 
-        traced.stopping = getattr(app, "stopping", lambda: None)  # type: ignore[attr-defined]  # the worker's to call
         return cast("ASGIApp", traced)
 
     async def aclose(self) -> None:
