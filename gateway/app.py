@@ -73,6 +73,18 @@ from gateway.telemetry.tracing import begin as tracing_begun
 _CHORES_END_S = 5.0
 
 
+class Gateway:
+    """The ASGI application; `stopping` is to be called when SIGTERM arrives."""
+
+    def __init__(self, app: ASGIApp, stopping: Callable[[], None]) -> None:
+        self._app = app
+        self.stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, or the server's start and end."""
+        await self._app(scope, receive, send)
+
+
 def create_app(
     settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, tracing: Tracing | None = None
 ) -> Gateway:
@@ -241,18 +253,6 @@ def create_app(
 
     access = Access(app, clock=time.monotonic, emit=emit)
     return Gateway(tracing.wrap(access) if tracing else access, stopping)
-
-
-class Gateway:
-    """The ASGI application; `stopping` is to be called when SIGTERM arrives."""
-
-    def __init__(self, app: ASGIApp, stopping: Callable[[], None]) -> None:
-        self._app = app
-        self.stopping = stopping
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection's request, or the server's start and end."""
-        await self._app(scope, receive, send)
 
 
 class _Closes(Protocol):

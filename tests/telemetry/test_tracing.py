@@ -55,7 +55,7 @@ def test_a_collector_asks_for_traces(environ, wanted):
 
 def test_without_a_collector_nothing_is_imported():
     """But what libraries import of it by themselves; and the application is what it was."""
-    assert "Access []\n" == run(START).stdout
+    assert "Gateway []\n" == run(START).stdout
 
 
 def test_without_the_extra_the_gateway_starts_and_says_so():
