@@ -13,6 +13,7 @@ from gateway.telemetry.events import Admitted, Emit, ServedWithoutStore
 
 _KNOWN_S = 300.0  # how long a key is served without the store after it was last seen to count
 _MOST_KNOWN = 10_000
+_ENDS = {"unknown", "revoked", "expired"}
 
 
 class Asking:
@@ -64,6 +65,8 @@ class Asking:
         else:
             if verdict.kind != "refused":
                 self._known.put(wish.key_id, verdict.models)
+            elif verdict.why in _ENDS:
+                self._known.forget(wish.key_id)
         ended = self._clock()
         wish.phases.lap("admit", began, ended)
         self._emit(Admitted(wish.team, question.model, verdict.kind, verdict.limit, ended - began))
