@@ -248,7 +248,7 @@ def test_identical_requests_at_once_share_one(gateway, key, sandbox):
     sandbox.drill("V3", "hold")
     with gateway.openai(key) as client, gateway.http(key) as http, ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(lambda: client.images.with_raw_response.generate(**FOX)) for _ in range(2)]
-        sandbox.wait_for(lambda: Asker(http).sees(JOINED))
+        sandbox.wait_for(lambda: 1 == sandbox.stats().paid_calls and Asker(http).sees(JOINED))
         sandbox.release()
         replies = [answer.result() for answer in answers]
 

@@ -94,6 +94,7 @@ def test_deadline_then_collected_by_the_retry(sandbox, valkey_url):
             late = http.post("/v1/images/generations", json=body)
             assert envelope(late) == (504, "server_error", "timeout", None)
             assert ("true", "1") == (late.headers["x-should-retry"], late.headers["retry-after"])
+            sandbox.wait_for(lambda: 1 == sandbox.stats().paid_calls)
             sandbox.release()
             retry = {"x-stainless-retry-count": "1"}
             answers = [late]
@@ -121,7 +122,7 @@ def test_a_client_that_left_is_not_waited_for(gateway, key, sandbox):
     head = f"POST /v1/images/generations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2]))) as raw:
         raw.sendall(head.encode() + body)
-        sandbox.wait_for(lambda: sandbox.calls)
+        sandbox.wait_for(lambda: 1 == sandbox.stats().paid_calls)
     with gateway.http(key) as http:
         sandbox.wait_for(lambda: 'status="499"' in http.get("/metrics").text)
         sandbox.release()
@@ -155,6 +156,7 @@ def test_what_is_collected_is_answered_as_asked_now(gateway, key, sandbox, left,
     with gateway.http(key) as http:
         with pytest.raises(httpx.ReadTimeout):
             http.post("/v1/images/generations", json=body | left, timeout=0.3)
+        sandbox.wait_for(lambda: 1 == sandbox.stats().paid_calls)
         sandbox.release()
         sandbox.wait_for(lambda: 'status="499"' in http.get("/metrics").text or left)
         answer = http.post("/v1/images/generations", json=body | asked, headers={"x-stainless-retry-count": "1"})

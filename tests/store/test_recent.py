@@ -22,3 +22,12 @@ def test_a_value_is_forgotten_at_the_end_of_its_life():
     now = 10
     assert recent.get("a") is None
     assert len(recent) == 0
+
+
+def test_a_value_can_be_forgotten_before():
+    """And what is not there may be forgotten as well."""
+    recent = Recent(2, 10, clock=lambda: 0)
+    recent.put("a", 1)
+    for _ in range(2):
+        recent.forget("a")
+    assert (recent.get("a"), len(recent)) == (None, 0)
