@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from litestar.datastructures import Headers
 
 from gateway.errors import InvalidRequest
 from gateway.generation.admission import Policy
@@ -12,18 +13,20 @@ from gateway.generation.admission import Policy
 _LONGEST_KEY = 255
 
 
-def policy_of(headers: Mapping[str, str]) -> Policy:
-    """Read the request's `Cache-Control` (RFC 9111, 5.2.1); directives without a meaning here are ignored.
+def policy_of(headers: Headers) -> Policy:
+    """Read the request's `Cache-Control` (RFC 9111, 5.2.1), in one line or several.
+
+    Directives without a meaning here are ignored.
 
     Raises:
         InvalidRequest: `max-age` is no number of seconds.
 
     """
-    text = headers.get("cache-control")
-    if not text:
+    lines = headers.getall("cache-control", [])
+    if not lines:
         return Policy()
     directives = {}
-    for directive in text.lower().split(","):
+    for directive in ",".join(lines).lower().split(","):
         name, _, value = directive.strip().partition("=")
         directives[name] = value.strip('"')
     max_age = directives.get("max-age")
