@@ -1,21 +1,25 @@
 """All wiring, in the order in which a request walks through it: the file to read first."""
 
 import asyncio
+import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Protocol
 
 import httpx
 from litestar import Litestar
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.access import Access
 from gateway.api.admin import admin_router
 from gateway.api.admin.brakes import brakes_router
+from gateway.api.admin.consumption import consumption_router
 from gateway.api.admin.generations import cache_router, generations_router
+from gateway.api.admin.models import models_router as admin_models_router
+from gateway.api.admin.thumbnails import thumbnails_router
 from gateway.api.admin.usage import usage_router
 from gateway.api.docs import docs_router
 from gateway.api.errors import handle
@@ -24,12 +28,12 @@ from gateway.api.health import Readiness, health_router
 from gateway.api.images import Waiting, generations_route
 from gateway.api.models import models_router
 from gateway.api.origin import PublicOrigin
+from gateway.api.pages import pages_router
+from gateway.api.sessions import Sessions
 from gateway.catalog import load_catalog
 from gateway.generation.archive import Archive
 from gateway.generation.asking import Asking
 from gateway.generation.braking import Braking
-from gateway.generation.delivery import Delivery
-from gateway.generation.driver import Driver
 from gateway.generation.engine import Generations
 from gateway.generation.hosting import Hosting
 from gateway.generation.keeper import Keeper
@@ -38,20 +42,23 @@ from gateway.generation.making import Maker
 from gateway.generation.pictures import Pictures
 from gateway.generation.plan import Planner
 from gateway.generation.running import Running
+from gateway.generation.thumbnails import Thumbnails
 from gateway.generation.waiting import Endings
+from gateway.parts import StoredSigner, make_delivery, make_downloader, make_driver, make_upstream
 from gateway.scrape import connect_stores, exposition
 from gateway.settings import Settings, shipped
-from gateway.store.blobs import Blobs
+from gateway.store.blobs import FRESH_S, Blobs
 from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
-from gateway.store.connection import Client, RedisTrouble
+from gateway.store.connection import RedisTrouble
+from gateway.store.consumption import ConsumptionReader
 from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
 from gateway.store.ledger import ENDED, Ledger
 from gateway.store.reconciliation import Reconciliation
+from gateway.store.replayable import ReplayableResults
 from gateway.store.rules import rules_of
 from gateway.store.scripts import Scripts
-from gateway.store.secrets import Signer, signing_key
 from gateway.store.spool import Spool
 from gateway.store.teams import Teams
 from gateway.store.timing import Timed
@@ -60,16 +67,30 @@ from gateway.store.watermark import Watermark
 from gateway.telemetry.events import Emit, Event
 from gateway.telemetry.log import LogListener
 from gateway.telemetry.metrics import Metrics
-from gateway.upstream.addresses import refuse_private
-from gateway.upstream.client import Upstream
-from gateway.upstream.download import Downloader
-from gateway.upstream.transport import AiohttpTransport
+from gateway.telemetry.tracing import Tracing
+from gateway.telemetry.tracing import begin as tracing_begun
 
 _CHORES_END_S = 5.0
 
 
-def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> ASGIApp:
+class Gateway:
+    """The ASGI application; `stopping` is to be called when SIGTERM arrives."""
+
+    def __init__(self, app: ASGIApp, stopping: Callable[[], None]) -> None:
+        self._app = app
+        self.stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, or the server's start and end."""
+        await self._app(scope, receive, send)
+
+
+def create_app(
+    settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, tracing: Tracing | None = None
+) -> Gateway:
     """Build the application; nothing connects before its first use.
+
+    Without `tracing`, OpenTelemetry's variables in the environment decide about it.
 
     Raises:
         CatalogError: the model catalogue cannot be used.
@@ -77,14 +98,14 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     """
     catalog = load_catalog(Path(settings.server.models or shipped("models.toml")), settings.images.aliases)
     metrics = Metrics((model.id for model in catalog.models), most_teams=settings.metrics.max_teams)
-    emit = _both(LogListener(), metrics)
+    tracing = tracing or tracing_begun(os.environ)
+    emit = _all(LogListener(), metrics, *([tracing] if tracing else []))
     state, blobs_redis = connect_stores(settings)
     timed = Timed(emit)
     blobs = Blobs(blobs_redis, timed)
-    planner = Planner(catalog, default_model=settings.images.default_model, strict_params=settings.images.strict_params)
     keys = Keys(state, known_s=settings.keys.cache_s, unknown_size=settings.keys.unknown_cache)
-    upstream = _upstream(settings, transport)
-    downloader = _downloader(settings, transport)
+    upstream = make_upstream(settings, transport)
+    downloader = make_downloader(settings, transport)
     pictures = Pictures(threads=settings.images.transcode_threads, max_pixels=settings.images.max_pixels)
     scripts = Scripts(
         state, wait_replicas=settings.redis.durability == "wait", wait_ms=settings.redis.wait_ms, timed=timed
@@ -94,8 +115,8 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     archive = Archive(blobs, memory_bytes=settings.cache.memory_bytes)
     slots = Slots(max_in_flight=settings.limits.max_in_flight, max_queued=settings.limits.max_queued)
     maker = Maker(
-        _driver(settings, upstream, emit),
-        _delivery(settings, downloader, pictures, emit),
+        make_driver(settings, upstream, emit),
+        make_delivery(settings, downloader, pictures, emit),
         archive,
         slots=slots,
         clock=time.monotonic,
@@ -105,7 +126,6 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     brakes = Brakes(state, scripts)
     braking = Braking(brakes, records.cost)
     spool = Spool(Path(settings.server.state_dir) / "spool", ledger, now=time.time)
-    limits = settings.limits
     asking = Asking(
         ledger,
         spool if settings.redis.down == "allow" else None,
@@ -124,11 +144,14 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         catalog=catalog,
         slots=slots,
         circuits=Circuits(
-            failures=limits.circuit_failures, open_s=limits.circuit_open_s, clock=time.monotonic, emit=emit
+            failures=settings.limits.circuit_failures,
+            open_s=settings.limits.circuit_open_s,
+            clock=time.monotonic,
+            emit=emit,
         ),
         braking=braking,
-        kept_s=max(settings.cache.ttl_s, settings.cache.unclaimed_s, settings.images.url_life_s),
-        most_waiting=limits.max_waiting,
+        kept_s=max(settings.cache.ttl_s, settings.cache.unclaimed_s, settings.images.url_life_s + FRESH_S),
+        most_waiting=settings.limits.max_waiting,
         clock=time.monotonic,
         emit=emit,
     )
@@ -146,9 +169,35 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         random=random.random,
         emit=emit,
     )
-    hosting = Hosting(blobs, signer=_signer(state, settings), life_s=settings.images.url_life_s, clock=time.time)
+    signer = StoredSigner(state, settings)
+    sessions = Sessions(settings.server.admin_key, signer=signer, clock=time.time)
+    thumbnails = Thumbnails(ReplayableResults(state), archive, clock=time.monotonic)
+    hosting = Hosting(blobs, signer=signer, life_s=settings.images.url_life_s, clock=time.time)
     readiness = Readiness(state.ping)
     origin = PublicOrigin(settings.server.public_url, settings.server.trusted_proxies)
+
+    admin = admin_router(
+        admin_key=settings.server.admin_key,
+        keys=keys,
+        teams=Teams(state),
+        catalog=catalog,
+        clock=time.time,
+        others=[
+            usage_router(
+                usage=UsageReports(state),
+                generations=records,
+                reconciliation=Reconciliation(state, scripts, retention_days=settings.usage.retention_days),
+                clock=time.time,
+            ),
+            generations_router(generations=records, brakes=brakes),
+            cache_router(ledger=ledger, generations=records, catalog=catalog),
+            brakes_router(brakes=brakes, catalog=catalog),
+            consumption_router(consumption=ConsumptionReader(state, clock=time.time)),
+            admin_models_router(catalog=catalog, default_model=settings.images.default_model),
+            thumbnails_router(thumbnails=thumbnails if settings.server.show_thumbnails else None),
+        ],
+        sessions=sessions,
+    )
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -160,17 +209,19 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         await generations.drain()
         chores.cancel()
         await asyncio.wait([chores], timeout=_CHORES_END_S)  # they use what is closed below
-        await upstream.aclose()
-        await downloader.aclose()
         pictures.close()
-        await state.aclose()
-        await blobs_redis.aclose()
+        thumbnails.close()
+        await _close(upstream, downloader, state, blobs_redis, *([tracing] if tracing else []))
 
     app = Litestar(
         route_handlers=[
             generations_route(
                 keys=keys,
-                planner=planner,
+                planner=Planner(
+                    catalog,
+                    default_model=settings.images.default_model,
+                    strict_params=settings.images.strict_params,
+                ),
                 generations=generations,
                 hosting=hosting,
                 origin=origin,
@@ -186,24 +237,8 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
                 else exposition(settings, state, blobs_redis, metrics.registry),
             ),
             docs_router(catalog),
-            admin_router(
-                admin_key=settings.server.admin_key,
-                keys=keys,
-                teams=Teams(state),
-                catalog=catalog,
-                clock=time.time,
-                others=[
-                    usage_router(
-                        usage=UsageReports(state),
-                        generations=records,
-                        reconciliation=Reconciliation(state, scripts, retention_days=settings.usage.retention_days),
-                        clock=time.time,
-                    ),
-                    generations_router(generations=records, brakes=brakes),
-                    cache_router(ledger=ledger, generations=records, catalog=catalog),
-                    brakes_router(brakes=brakes, catalog=catalog),
-                ],
-            ),
+            admin,
+            pages_router(admin_key=settings.server.admin_key, sessions=sessions, origin=origin, clock=time.monotonic),
         ],
         exception_handlers={Exception: handle},
         lifespan=[lifespan],
@@ -216,86 +251,20 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         readiness.draining = True
         stopping.task = asyncio.ensure_future(generations.hand_over())  # type: ignore[attr-defined]  # kept from the collector
 
-    return Access(app, clock=time.monotonic, emit=emit, stopping=stopping)
+    access = Access(app, clock=time.monotonic, emit=emit)
+    return Gateway(tracing.wrap(access) if tracing else access, stopping)
 
 
-def _upstream(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Upstream:
-    return Upstream(
-        transport=transport or _transport(settings),
-        base_url=settings.upstream.base_url,
-        tasks_url=settings.upstream.tasks_url,
-        api_key=settings.upstream.api_key,
-        connect_timeout_s=settings.upstream.connect_timeout_s,
-        pool_timeout_s=settings.upstream.pool_timeout_s,
-        max_reply_bytes=settings.upstream.max_reply_bytes,
-    )
+class _Closes(Protocol):
+    async def aclose(self) -> None: ...
 
 
-def _transport(settings: Settings) -> AiohttpTransport:
-    return AiohttpTransport(limit=settings.upstream.max_connections, keepalive_s=settings.upstream.keepalive_s)
+async def _close(*parts: _Closes) -> None:
+    for part in parts:
+        await part.aclose()
 
 
-def _downloader(settings: Settings, transport: httpx.AsyncBaseTransport | None) -> Downloader:
-    proxy = settings.download.proxy
-    public = AiohttpTransport(
-        limit=settings.upstream.max_connections,
-        keepalive_s=settings.upstream.keepalive_s,
-        proxy=proxy or None,
-        guard=None if proxy else refuse_private,  # behind a proxy the only address seen is the proxy's
-    )
-    return Downloader(
-        trusted_origins={_origin(settings.upstream.base_url), _origin(settings.upstream.tasks_url)},
-        trusted=transport or _transport(settings),
-        public=transport or public,
-        allowed_hosts=settings.download.proxy_hosts if proxy else None,
-        max_bytes=settings.download.max_bytes,
-        timeout_s=settings.download.timeout_s,
-    )
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _driver(settings: Settings, upstream: Upstream, emit: Emit) -> Driver:
-    return Driver(
-        upstream,
-        attempts=settings.upstream.attempts,
-        backoff_s=settings.upstream.backoff_s,
-        jitter=settings.polling.jitter,
-        clock=time.monotonic,
-        random=random.random,
-        emit=emit,
-    )
-
-
-def _delivery(settings: Settings, downloader: Downloader, pictures: Pictures, emit: Emit) -> Delivery:
-    return Delivery(
-        downloader,
-        pictures,
-        patience_s=settings.download.patience_s,
-        backoff_s=settings.download.backoff_s,
-        clock=time.monotonic,
-        emit=emit,
-    )
-
-
-class _signer:  # noqa: N801  used as the function that it stands for
-    """Fetches the signing key once, on first use."""
-
-    def __init__(self, redis: Client, settings: Settings) -> None:
-        self._redis = redis
-        self._configured = settings.server.signing_key
-        self._known: Signer | None = None
-
-    async def __call__(self) -> Signer:
-        if self._known is None:
-            self._known = Signer(await signing_key(self._redis, self._configured))
-        return self._known
-
-
-def _both(*listeners: Emit) -> Emit:
+def _all(*listeners: Emit) -> Emit:
     def emit(event: Event) -> None:
         for listener in listeners:
             listener(event)

@@ -95,6 +95,7 @@ class Server(Section, frozen=True):
     shutdown_grace_s: Seconds
     signing_key: Secret
     admin_key: Secret
+    show_thumbnails: Flag
     models: Text
 
 

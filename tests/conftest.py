@@ -6,9 +6,11 @@ import pytest
 
 from tests.support.admin import admin  # noqa: F401  fixture
 from tests.support.books_api import books_api  # noqa: F401  fixture
+from tests.support.chromium import chromium  # noqa: F401  fixture
 from tests.support.command_line import command, in_books  # noqa: F401  fixtures
 from tests.support.gateway import gateway, key  # noqa: F401  fixtures
 from tests.support.nginx import reverse_proxy  # noqa: F401  fixture
+from tests.support.pages import pages, serving_pages  # noqa: F401  fixtures
 from tests.support.sandbox import sandbox, sandbox_server  # noqa: F401  fixtures
 from tests.support.valkey import _valkey, own_valkey, redis_client, valkey, valkey_url  # noqa: F401  fixtures
 from tests.support.valkey_groups import (  # noqa: F401  fixtures

@@ -96,7 +96,7 @@ def test_a_malformed_request_gets_an_envelope(gateway, key, rubbish):
     assert (400, "invalid_request_error", "invalid_request", None) == envelope(told)
     assert "close" == told.headers["connection"]
     assert "*" == told.headers["access-control-allow-origin"]
-    assert 'gateway_requests_total{route="unrouted",status="400"} 1.0' in counted
+    assert 'outcome="invalid_request",route="unrouted",status="400",team=""} 1.0' in counted
 
 
 def test_a_body_that_turns_out_malformed_buys_nothing(gateway, key, sandbox):

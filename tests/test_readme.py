@@ -1,16 +1,21 @@
 import base64
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner
 from litestar import Litestar
 
 from gateway.api.admin import admin_router
 from gateway.api.admin.brakes import brakes_router
+from gateway.api.admin.consumption import consumption_router
 from gateway.api.admin.generations import cache_router, generations_router
+from gateway.api.admin.models import models_router
+from gateway.api.admin.thumbnails import thumbnails_router
 from gateway.api.admin.usage import usage_router
 from gateway.api.docs.errors import FAILURES
 from gateway.api.docs.models import row
@@ -25,6 +30,10 @@ from gateway.store.keys import Keys
 from gateway.store.limits import KINDS as KINDS_OF_LIMITS
 from gateway.store.schema import migrate
 from gateway.store.secrets import signing_key
+from gateway.telemetry.declarations import ALL
+from gateway.telemetry.events import GenerationFinished, RequestFinished
+from gateway.telemetry.log import LogListener
+from gateway.telemetry.phases import Phases
 from tests.support.books import Books
 
 ROOT = Path(__file__).parents[1]
@@ -130,6 +139,33 @@ def test_the_file_of_teams_is_one(tmp_path):
     assert set(ops.limits.values()) == {None}
 
 
+def test_the_table_of_metrics_is_their_declarations():
+    """Every metric, with its type, unit, labels and sentence."""
+    assert table("Metric") == [
+        f"| `{m.name}` | {m.kind} | {m.unit} | {', '.join(f'`{label}`' for label in m.labels)} | {m.what} |"
+        for m in ALL
+    ]
+
+
+@pytest.mark.parametrize("line", blocks("json")[1].splitlines(), ids=["generation", "request"])
+def test_the_lines_of_the_log_are_what_is_written(line):
+    """Its fields, no more and no fewer."""
+    told = json.loads(line)
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as captured:
+        structlog.contextvars.bind_contextvars(request_id="req_1")
+        phases = Phases()
+        if told["event"] == "generation.finished":
+            structlog.contextvars.bind_contextvars(generation_id="gen_1")
+            LogListener()(GenerationFinished("gen_1", "art", "k", "V3", "delivered", 1, 1, 60_000, 1.0, phases.laps))
+        else:
+            facts = {
+                name: told[name] for name in ("team", "key_id", "model", "generation_id", "cache", "images", "cost_usd")
+            }
+            LogListener()(RequestFinished("req_1", "POST", "/x", 200, 1.0, facts | {"phases": [phases]}))
+        structlog.contextvars.clear_contextvars()
+    assert told.keys() - {"level", "time"} == captured[0].keys() - {"log_level", "exc_info"}
+
+
 def test_the_table_of_limits_is_complete():
     """Every limit, and the option of its name."""
     told = [[cell.strip(" `") for cell in line.strip("|").split("|")[:2]] for line in table("Limit")]
@@ -144,10 +180,13 @@ def test_the_table_of_the_admin_api_is_its_routes():
         generations_router(generations=None, brakes=None),
         cache_router(ledger=None, generations=None, catalog=None),
         brakes_router(brakes=None, catalog=None),
+        consumption_router(consumption=None),
+        models_router(catalog=load_catalog(shipped("models.toml")), default_model="V3"),
+        thumbnails_router(thumbnails=None),
     ]
     router = admin_router(admin_key="x", keys=None, teams=None, catalog=None, clock=None, others=others)
     routes = [
-        (method, re.sub(r"\{\w+?(?:_(\w+))?:str\}", lambda m: "{" + (m[1] or "team") + "}", route.path))
+        (method, re.sub(r"\{(?:\w+_)?(\w+):str\}", r"{\1}", route.path))
         for route in Litestar([router]).routes
         for method in route.methods - {"OPTIONS"}
         if route.path.startswith("/admin")
@@ -191,7 +230,7 @@ async def everything(redis):
     await books.lead(**shared, idempotency="d" * 64, body="b")
 
 
-@pytest.mark.parametrize("example", blocks("python"), ids=["start", "parameters", "reference"])
+@pytest.mark.parametrize("example", blocks("python"), ids=["start", "parameters", "reference", "repetition"])
 def test_every_python_example_runs_and_tells_the_truth(example, gateway, key, tmp_path):
     """What an example says that it prints, in the comment behind each print, is what it prints."""
     (tmp_path / "cat.png").write_bytes(PIXEL)

@@ -1,11 +1,10 @@
 """What a request says about replays: `Cache-Control` and `Idempotency-Key`."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from litestar.datastructures import Headers
 
 from gateway.errors import InvalidRequest
 from gateway.generation.admission import Policy
@@ -13,8 +12,8 @@ from gateway.generation.admission import Policy
 _LONGEST_KEY = 255
 
 
-def policy_of(headers: Headers) -> Policy:
-    """Read the request's `Cache-Control` (RFC 9111, 5.2.1), in one line or several.
+def policy_of(lines: Iterable[str]) -> Policy:
+    """Read all lines of the request's `Cache-Control` (RFC 9111, 5.2.1).
 
     Directives without a meaning here are ignored.
 
@@ -22,9 +21,6 @@ def policy_of(headers: Headers) -> Policy:
         InvalidRequest: `max-age` is no number of seconds.
 
     """
-    lines = headers.getall("cache-control", [])
-    if not lines:
-        return Policy()
     directives = {}
     for directive in ",".join(lines).lower().split(","):
         name, _, value = directive.strip().partition("=")

@@ -32,6 +32,13 @@ class PublicOrigin:
             scheme, host = request.scope["scheme"], _address(request.scope["server"] or ("localhost", None))
         return f"{scheme}://{host}"
 
+    def is_https(self, request: Request[Any, Any, Any]) -> bool:
+        """Tell whether the client came by https, as far as can be known."""
+        forwarded = self._trusted and self._is_trusted(request) and _first(request.headers.get("x-forwarded-proto"))
+        scheme, _, host = self._configured.partition("://")
+        at_configured = scheme == "https" and host.partition("/")[0] == request.headers.get("host")
+        return (forwarded or request.scope["scheme"]) == "https" or at_configured
+
     def _is_trusted(self, request: Request[Any, Any, Any]) -> bool:
         client = request.scope["client"]
         try:

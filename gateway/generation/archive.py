@@ -61,15 +61,32 @@ class Archive:
         usages = [part.usage for part in parts if part.usage is not None]
         return pictures, sum(usages, start=Usage()) if usages else None
 
+    async def first(self, records: str) -> Picture:
+        """Fetch the first picture that a list of records names; what is replayed to clients stays in memory for it.
+
+        Raises as `load` does.
+        """
+        kept = msgspec.json.decode(records, type=list[_Part])[0].pictures[0]
+        data = self._memory.get(kept.blob) or await self._bytes(kept)
+        return _picture(kept, data)
+
     async def _fetch(self, kept: _Kept) -> Picture:
         data = self._memory.get(kept.blob)
         if data is None:
-            with redis_needed():
-                data = await self._blobs.get(kept.blob)
-            if data is None:
-                raise Gone
+            data = await self._bytes(kept)
             self._memory.put(kept.blob, data)
-        return Picture(data, kept.format, kept.width, kept.height, kept.has_alpha, kept.revised_prompt)
+        return _picture(kept, data)
+
+    async def _bytes(self, kept: _Kept) -> bytes:
+        with redis_needed():
+            data = await self._blobs.get(kept.blob)
+        if data is None:
+            raise Gone
+        return data
+
+
+def _picture(kept: _Kept, data: bytes) -> Picture:
+    return Picture(data, kept.format, kept.width, kept.height, kept.has_alpha, kept.revised_prompt)
 
 
 class _Memory:

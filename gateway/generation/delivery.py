@@ -44,14 +44,15 @@ class Delivery:
         self._emit = emit
         self._sleep = sleep
 
-    async def receive(self, images: list[Image], encoding: Encoding, phases: Phases) -> list[Picture]:
+    async def receive(self, images: list[Image], encoding: Encoding, phases: Phases | None = None) -> list[Picture]:
         """Bring in the pictures of one part; some may fail as long as one comes through. `phases` hears of each step.
 
         Raises:
             GatewayError: not one of them could be had.
 
         """
-        done = await together([self._one(image, encoding, phases) for image in images])
+        heard = phases or Phases()
+        done = await together([self._one(image, encoding, heard) for image in images])
         pictures = [item for item in done if isinstance(item, Picture)]
         if pictures:
             return pictures

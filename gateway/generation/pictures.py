@@ -22,7 +22,7 @@ MEDIA_TYPES: dict[str, str] = {"png": "image/png", "jpg": "image/jpeg", "webp": 
 # MPO is a JPEG that holds more than one picture, the first of which every viewer shows.
 _FORMATS: dict[str | None, Format] = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "GIF": "gif"}
 _DEFAULT_QUALITY = 95
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow finds bad files with
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)  # what Pillow finds bad files with
 _ORIENTATION = 0x0112
 _TURNS: dict[Any, Pillow.Transpose] = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
@@ -105,7 +105,7 @@ class Pictures:
         try:
             with _open(data) as image:
                 kind, (width, height), has_alpha = _FORMATS[image.format], image.size, _has_alpha(image)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise _no_picture("bytes that are no picture") from error
         if width * height > self._max_pixels:
             raise _no_picture(f"a picture of {width}x{height} pixels; at most {self._max_pixels} are taken")
@@ -114,7 +114,7 @@ class Pictures:
     async def _in_a_thread(self, work: Any, *args: Any) -> Any:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise _no_picture("a broken or cut-off picture") from error
 
 
@@ -167,11 +167,23 @@ def _encode(data: bytes, wanted: Format, compression: int | None) -> bytes:
     return out.getvalue()
 
 
+def shrunk(data: bytes, side: int) -> bytes:
+    """Make a JPEG of at most `side` pixels each way; raises one of BROKEN."""
+    out = io.BytesIO()
+    with _open(data) as image:
+        image.draft("RGB", (side, side))  # a large JPEG is decoded at a fraction of its size
+        plain = _plain(_upright(image), keep_alpha=False)
+        plain.info = {}
+        plain.thumbnail((side, side))
+        plain.save(out, "jpeg", quality=80)
+    return out.getvalue()
+
+
 def _upright(image: Pillow.Image) -> Pillow.Image:
     image.load()
     try:
         turn = _TURNS.get(image.getexif().get(_ORIENTATION))
-    except _BROKEN:
+    except BROKEN:
         return image  # its metadata are broken, the picture is not
     return image if turn is None else image.transpose(turn)
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from gateway.launcher.metrics_directory import DIRECTORY, forget_gauges
+from gateway.launcher.metrics_files import DIRECTORY, forget_gauges
 from gateway.processes import StartFailed, Supervised, spawn, stop
 from gateway.settings import Settings
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
@@ -12,6 +12,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 
 from gateway.errors import Unavailable
 from gateway.store.cluster import Cluster
+from gateway.store.pool import Pool
 from gateway.store.redis_url import read_url
 from gateway.store.sentinel import primary
 
@@ -20,6 +21,10 @@ Client: TypeAlias = Redis | Cluster
 
 RedisTrouble = (RedisError, RedisClusterException, OSError)
 """What a store may raise when Redis is away, busy or refuses a command: catch all of it alike."""
+
+
+class NotDurable(RedisError):
+    """A script ran, and no replica confirmed in time that it has what was written: a fail-over may lose it."""
 
 
 def connect(
@@ -65,9 +70,7 @@ def connect(
             **once,
             **where.options,
         )
-    pool = BlockingConnectionPool.from_url(
-        where.plain, max_connections=max_connections, timeout=pool_timeout_s, **timeouts, **once
-    )
+    pool = Pool.from_url(where.plain, max_connections=max_connections, timeout=pool_timeout_s, **timeouts, **once)
     return Redis.from_pool(pool)
 
 

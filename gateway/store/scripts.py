@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from redis.exceptions import NoScriptError
 
-from gateway.store.cluster import Cluster
-from gateway.store.connection import Client
-from gateway.store.exchange import Command, exchange_on_one
-from gateway.store.timing import NotDurable, Timed
+from gateway.store.commands import send
+from gateway.store.connection import Client, NotDurable
+from gateway.store.exchange import Command
+from gateway.store.timing import Timed
 
 LUA = Path(__file__).parent / "lua"
 
@@ -66,13 +66,7 @@ class Scripts:
         waits = durable and self._wait_replicas
         commands = [command, ("WAIT", 1, self._wait_ms)] if waits else [command]
         takes_s = self._wait_ms / 1000 if waits else 0
-        if isinstance(self._redis, Cluster):
-            replies = await self._redis.exchange(key, commands, takes_s)
-        else:
-            replies = await exchange_on_one(self._redis, commands, takes_s)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
+        replies = await send(self._redis, key, commands, takes_s)
         if waits and replies[1] < 1:
             raise NotDurable(f"No replica confirmed a write within {self._wait_ms} ms.")
         return replies[0]

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 
+from gateway.store.pool import Pool
 
-class _PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
+
+class _PrimaryPool(SentinelConnectionPool, Pool):
     """Connections to whoever is primary; callers wait for one, and the Sentinels' own connections end with it."""
 
     async def aclose(self) -> None:

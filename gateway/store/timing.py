@@ -4,19 +4,15 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from redis.exceptions import RedisClusterException, RedisError, ResponseError
+from redis.exceptions import RedisClusterException, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from gateway.store.connection import RedisTrouble
+from gateway.store.connection import NotDurable, RedisTrouble
 from gateway.telemetry.events import Emit, StoreCalled
 
 T = TypeVar("T")
 
 REASONS = ("timeout", "refused", "cluster", "unconfirmed", "connection")
-
-
-class NotDurable(RedisError):
-    """A script ran, and no replica confirmed in time that it has what was written: a fail-over may lose it."""
 
 
 # Most specific first; whatever else Redis trouble is, it is one of the connection.

@@ -10,6 +10,7 @@ OTHER = "other"
 
 REJECTIONS = ("upstream_auth", "upstream_quota")
 UNKNOWN_CAUSES = ("answer", "worker")
+LOST_OUTCOMES = ("download_failed", "upstream_error", "internal_error")
 
 _CLIENT_ERRORS = (
     "invalid_request invalid_json missing_required_parameter invalid_type invalid_value empty_string "
@@ -18,7 +19,7 @@ _CLIENT_ERRORS = (
     "moderation_blocked content_policy_violation no_key invalid_api_key model_not_allowed model_not_priced "
     "model_switched_off model_not_found not_found method_not_allowed request_timeout idempotency_key_reused "
     "idempotency_result_gone request_too_large unsupported_media_type headers_too_large rate_limit_exceeded "
-    "insufficient_quota not_in_dispute client_left error"
+    "insufficient_quota not_in_dispute csrf_token_missing client_left error"
 ).split()
 _OUR_ERRORS = (
     "internal_error upstream_error upstream_auth upstream_quota download_failed result_lost outcome_unknown "

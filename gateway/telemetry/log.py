@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from redis.exceptions import RedisClusterException, RedisError
 from structlog.typing import EventDict, Processor
 
 from gateway.telemetry.events import (
@@ -47,13 +48,13 @@ _EVENTS: dict[type[Event], tuple[int, str]] = {
     PictureLost: (logging.ERROR, "picture.lost"),
     PollFailed: (logging.WARNING, "poll.failed"),
     ServedWithoutStore: (logging.INFO, "request.unbooked"),
-    StoreTroubled: (logging.WARNING, "chore.failed"),
     SurplusDropped: (logging.WARNING, "surplus.dropped"),
     UpstreamAnswered: (logging.DEBUG, "upstream.answered"),
     UpstreamRetried: (logging.WARNING, "upstream.retried"),
     UpstreamUnanswered: (logging.ERROR, "upstream.unanswered"),
 }
 _UNTOLD_FACTS = {"error_code", "error_status", "phases"}
+_REDIS_TROUBLE = (RedisError, RedisClusterException, OSError)
 _ALARMING = {"upstream_auth", "upstream_quota"}
 
 
@@ -119,6 +120,7 @@ class LogListener:
 
     def __init__(self, logger: Any = None) -> None:
         self._log = logger or structlog.get_logger()
+        self._is_store_away = False
 
     def __call__(self, event: Event) -> None:
         """Log an event, if it is one that is logged."""
@@ -133,15 +135,28 @@ class LogListener:
         elif isinstance(event, DownloadFinished):
             if event.reason != "ok":
                 self._log.error("download.failed", reason=event.reason, status=event.status, ms=_ms(event.seconds))
-        elif isinstance(event, StoreCalled):
-            if event.reason:
-                self._log.warning("store.failed", call=event.call, reason=event.reason, ms=_ms(event.seconds))
+        elif isinstance(event, StoreCalled | StoreTroubled):
+            self._store(event)
         elif type(event) in _EVENTS:
             level, name = _EVENTS[type(event)]
             facts = msgspec.structs.asdict(event)
             error = facts.pop("error", None)
-            is_fault = error is not None and not isinstance(event, StoreTroubled)
-            self._log.log(logging.ERROR if is_fault else level, name, **facts, exc_info=error)
+            self._log.log(logging.ERROR if error else level, name, **facts, exc_info=error)
+
+    def _store(self, event: StoreCalled | StoreTroubled) -> None:
+        """Tell when the store goes away and when it is back: between the two, every call and chore fails."""
+        if isinstance(event, StoreTroubled) and not isinstance(event.error, _REDIS_TROUBLE):
+            self._log.error("chore.failed", chore=event.chore, exc_info=event.error)
+            return
+        call, reason = (event.chore, "") if isinstance(event, StoreTroubled) else (event.call, event.reason)
+        is_away = isinstance(event, StoreTroubled) or bool(reason)
+        if is_away:
+            self._log.log(
+                logging.DEBUG if self._is_store_away else logging.WARNING, "store.failed", call=call, reason=reason
+            )
+        elif self._is_store_away:
+            self._log.info("store.answered", call=call)
+        self._is_store_away = is_away
 
     def _request(self, event: RequestFinished) -> None:
         self._log.log(

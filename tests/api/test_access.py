@@ -51,7 +51,7 @@ def test_head_is_counted_under_its_route_and_named_where_it_is_allowed(gateway):
 
     assert (405, "POST, OPTIONS") == (none.status_code, none.headers["allow"])
     assert {"GET", "HEAD", "OPTIONS"} == set(other.headers["allow"].split(", "))
-    assert 'gateway_requests_total{route="/healthz",status="200"} 1.0' in text
+    assert 'outcome="ok",route="/healthz",status="200",team=""} 1.0' in text
 
 
 @pytest.mark.parametrize("path", ["//v1/models", "/v1//models/", "/v1/models/?api-version=2024", "///v1/models"])
@@ -111,4 +111,4 @@ def test_an_upload_that_breaks_off_is_no_fault_of_ours(gateway, key, sandbox):
         sandbox.wait_for(lambda: 'route="/v1/images/generations"' in http.get("/metrics").text)
         text = http.get("/metrics").text
 
-    assert 'gateway_requests_total{route="/v1/images/generations",status="499"} 1.0' in text
+    assert 'outcome="client_left",route="/v1/images/generations",status="499",team="art"} 1.0' in text

@@ -46,6 +46,14 @@ def test_metrics(gateway, key):
         http.get("/no/such/path")
         text = http.get("/metrics").text
 
-    assert 'gateway_images_total{model="V3"} 1.0' in text
-    assert 'gateway_requests_total{route="/v1/images/generations",status="200"} 1.0' in text
-    assert 'gateway_requests_total{route="unrouted",status="404"} 1.0' in text
+    assert 'gateway_images_total{model="V3",team="art"} 1.0' in text
+    assert 'route="/v1/images/generations",status="200",team="art"} 1.0' in text
+    assert 'outcome="not_found",route="unrouted",status="404",team=""} 1.0' in text
+
+
+def test_metrics_of_a_port_of_their_own_are_not_here(sandbox, valkey_url):
+    """Who gives them a listener does not want them on the one that clients reach."""
+    with RunningGateway(settings_for(sandbox, valkey_url, metrics__port=9)) as gateway, gateway.http() as http:
+        answer = http.get("/metrics")
+
+    assert ("not_found", 404) == (answer.json()["error"]["code"], answer.status_code)

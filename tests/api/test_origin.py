@@ -49,3 +49,20 @@ def test_a_host_that_no_url_can_hold_is_not_repeated(host):
     assert "http://10.0.0.1:8080" == PublicOrigin("", []).of(request(host=host))
     forwarded = request(client="203.0.113.9", host="gw.example", x_forwarded_host=host)
     assert "http://10.0.0.1:8080" == PublicOrigin("", ["203.0.113.9"]).of(forwarded)
+
+
+@pytest.mark.parametrize(
+    ("configured", "trusted", "asked", "expected"),
+    [
+        ("", [], request(host="gw.example"), False),
+        ("", [], request(host="gw.example", **FORWARDED), False),
+        ("", ["203.0.113.0/24"], request(host="gw.example", **FORWARDED), True),
+        ("", ["203.0.113.0/24"], request(host="gw.example"), False),
+        ("https://img.example", [], request(host="img.example"), True),
+        ("https://img.example/sub", [], request(host="img.example"), True),
+        ("https://img.example", [], request(host="10.0.0.1:8080"), False),
+        ("http://img.example", [], request(host="img.example"), False),
+    ],
+)
+def test_https_is_believed_of_a_trusted_proxy_and_of_the_configured_host(configured, trusted, asked, expected):
+    assert expected == PublicOrigin(configured, trusted).is_https(asked)

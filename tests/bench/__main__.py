@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from tests.bench import measure, memory, proc, profiling, subjects, upstream
+from tests.bench import flux, measure, memory, proc, profiling, subjects, upstream
 from tests.bench.report import Report, as_text, report
 from tests.bench.subjects import Subject
 
@@ -36,7 +36,8 @@ def _measure(home: Path, direct: Subject, echo: Subject, gateway: Subject) -> Re
     held = memory.hold_results(gateway, len(upstream.png(upstream.LARGE_SIDE)))
     stores = list(measure.store_use(gateway, home / "gateway"))
     cells = measure.rounds([direct, echo, gateway])
-    return report(load_average, cells, held, max(held.peak, proc.peak_rss(gateway.pid)), stores)
+    peak_rss = max(held.peak, proc.peak_rss(gateway.pid))
+    return report(load_average, cells, stores, memory=held, peak_rss=peak_rss, tasks=flux.hold_tasks(home / "flux"))
 
 
 if __name__ == "__main__":

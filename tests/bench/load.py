@@ -3,7 +3,7 @@
 import http.client
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,12 +17,17 @@ _TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class Result:
-    """A kind of result, by the model that delivers it and the form in which the client wants it."""
+    """A kind of result, by the model that delivers it and the form in which the client wants it.
+
+    With `repeats` all requests are the same one, so that all but the first are answered from the cache.
+    """
 
     name: str
     model: str
     path: str
     response_format: str | None = None
+    repeats: bool = False
+    cache_control: str = ""
 
     def body(self) -> tuple[str, str]:
         """Give a request's JSON up to where its prompt ends and from there on."""
@@ -33,6 +38,9 @@ class Result:
 URL = Result("small url", "dall-e-3", "opanai/dall-e-3", "url")
 SMALL = Result("small b64", "imagen-4.0-generate-001", "google/imagen-4.0-generate-001", "b64_json")
 LARGE = Result("2.8 MB b64", "gpt-image-1", "opanai/gpt-image-1")
+UNCACHED = replace(LARGE, name="2.8 MB, off", cache_control="no-store")
+HIT = replace(SMALL, name="small hit", repeats=True)
+LARGE_HIT = replace(LARGE, name="2.8 MB hit", repeats=True)
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -52,7 +60,10 @@ def drive(subject: Subject, result: Result, connections: int, seconds: int) -> L
         raise SystemExit("The bench needs wrk to make load: apt-get install wrk")
     url = subject.url if subject.pid else f"{subject.url}/v1/models/{result.path}/predictions"
     options = ["-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", f"{_TIMEOUT_S}s"]
-    argv = [binary, *options, "-s", str(_SCRIPT), url, "--", *result.body(), subject.key]
+    if result.repeats:
+        ask(subject, result, "000000000", 2)
+    how = ["same" if result.repeats else "new", result.cache_control]
+    argv = [binary, *options, "-s", str(_SCRIPT), url, "--", *result.body(), subject.key, *how]
     out = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     load = msgspec.json.decode(out.strip().splitlines()[-1], type=Load)
     if load.failed or not load.requests:
@@ -61,15 +72,25 @@ def drive(subject: Subject, result: Result, connections: int, seconds: int) -> L
 
 
 def ask(subject: Subject, result: Result, label: str, times: int) -> None:
-    """Make so many requests, one after the other, on one connection; raises SystemExit when one fails."""
+    """Make so many requests, one after the other, on one connection.
+
+    Raises SystemExit when one fails, or the last comes from the cache although it should not, or the other way round.
+    """
     split = urlsplit(subject.url)
     connection = http.client.HTTPConnection(split.hostname, split.port, timeout=_TIMEOUT_S)
     headers = {"content-type": "application/json", "authorization": f"Bearer {subject.key}"}
+    if result.cache_control:
+        headers["cache-control"] = result.cache_control
     before, after = result.body()
+    cache = None
     for number in range(times):
-        connection.request("POST", split.path, f"{before}{label} {number}{after}", headers)
+        body = f"{before}{label if result.repeats else f'{label} {number}'}{after}"
+        connection.request("POST", split.path, body, headers)
         reply = connection.getresponse()
-        body = reply.read()
+        said = reply.read()
+        cache = reply.headers["x-gateway-cache"]
         if reply.status != 200:
-            raise SystemExit(f"{result.name}: {reply.status} {body[:500]!r}")
+            raise SystemExit(f"{result.name}: {reply.status} {said[:500]!r}")
     connection.close()
+    if (cache == "hit") != result.repeats:
+        raise SystemExit(f"{result.name}: the gateway calls it a {cache}")

@@ -7,13 +7,21 @@ from statistics import median
 import msgspec
 
 from tests.bench import proc
-from tests.bench.load import LARGE, SMALL, URL, Load, Result, ask, drive
+from tests.bench.load import HIT, LARGE, LARGE_HIT, SMALL, UNCACHED, URL, Load, Result, ask, drive
 from tests.bench.subjects import Subject, stores
 
 ROUNDS = 3
-_SECONDS = 2
+_SECONDS = 1
 _COUNTED = 100
-_CONNECTIONS = {URL.name: (1, 32), SMALL.name: (1, 32), LARGE.name: (1, 8, 32)}
+_ALL = ("upstream", "echo", "gateway")
+_LOADS: tuple[tuple[Result, tuple[int, ...], tuple[str, ...]], ...] = (
+    (URL, (1, 32), _ALL),
+    (SMALL, (1, 32), ("upstream", "gateway")),  # the echo's small reply is measured already
+    (HIT, (1, 32), ("gateway",)),
+    (LARGE, (1, 8, 32), _ALL),
+    (UNCACHED, (1, 8, 32), ("gateway",)),
+    (LARGE_HIT, (1, 32), ("gateway",)),
+)
 _OURS = {"cmdstat_info", "cmdstat_config|resetstat"}
 
 
@@ -42,13 +50,12 @@ def rounds(subjects: list[Subject]) -> list[Cell]:
     """Drive every subject in turn, and that some times over: what disturbs the machine disturbs them all."""
     seen: dict[tuple[Result, int, Subject], list[tuple[Load, float | None]]] = {}
     for _ in range(ROUNDS):
-        for result in (URL, SMALL, LARGE):
-            for connections in _CONNECTIONS[result.name]:
+        for result, levels, names in _LOADS:
+            for connections in levels:
                 for subject in subjects:
-                    if result is SMALL and subject.name == "echo":
-                        continue  # its small reply is measured already
-                    cell = (result, connections, subject)
-                    seen.setdefault(cell, []).append(_one(subject, result, connections))
+                    if subject.name in names:
+                        run = _one(subject, result, connections)
+                        seen.setdefault((result, connections, subject), []).append(run)
     return [
         _cell(result.name, connections, subject.name, runs) for (result, connections, subject), runs in seen.items()
     ]

@@ -32,7 +32,7 @@ class Memory(msgspec.Struct, frozen=True):
 
 def hold_results(subject: Subject, picture_bytes: int) -> Memory:
     """Let clients that do not read ask for large results at once; when all are on their way, let them read."""
-    ask(subject, LARGE, "warm-up", CLIENTS // 8)
+    ask(subject, LARGE, "warm-up", CLIENTS // 2)  # enough to fill what the worker keeps of pictures for hits
     proc.cpu_s_at_rest(subject.pid)
     before = proc.rss(subject.pid)
     proc.forget_peak(subject.pid)

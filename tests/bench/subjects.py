@@ -5,10 +5,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from redis import Redis
 
@@ -32,8 +33,8 @@ class Subject:
 
 
 @contextmanager
-def gateway(home: Path, upstream: str) -> Iterator[Subject]:
-    """Serve with one worker, embedded store and a real key, from `home`."""
+def gateway(home: Path, upstream: str, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Subject]:
+    """Serve with one worker, embedded store and a real key, from `home`; `settings` are environment variables."""
     home.mkdir()
     ours = {"AIHUBMIX_API_KEY": "sk-bench", "AIHUBMIX_BASE_URL": upstream, "AIHUBMIX_TASKS_URL": upstream}
     environ = {
@@ -42,7 +43,10 @@ def gateway(home: Path, upstream: str) -> Iterator[Subject]:
     argv = [sys.executable, "-m", "gateway", "serve", "--workers", "1", "--port", "0", "--with-key"]
     with (home / "out").open("wb") as out, (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            argv, stdout=out, stderr=log, env=environ | ours | {"GATEWAY_STATE_DIR": str(state_dir(home))}
+            argv,
+            stdout=out,
+            stderr=log,
+            env=environ | ours | dict(settings) | {"GATEWAY_STATE_DIR": str(state_dir(home))},
         )
     try:
         key = _await_key(home, process)

@@ -5,14 +5,15 @@ import os
 import msgspec
 import pytest
 
-from tests.bench.load import LARGE, URL, Load
+from tests.bench.flux import TASKS, Tasks
+from tests.bench.load import HIT, LARGE, URL, Load
 from tests.bench.measure import Cell, Store, _cell
 from tests.bench.memory import Memory
 from tests.bench.proc import peak_rss, rss
 from tests.bench.profiling import _by, _inclusive, _ours, _package, read_stacks
 from tests.bench.report import as_text, report
 
-STORES = [Store("small url", "state", 1.0, {"hgetall": 1.0}), Store("small url", "blobs", 0.0, {})]
+GOALS = 10
 STACKS = """\
 <module> (/src/gateway/worker.py:93);send (/src/gateway/upstream/client.py:60);get (/v/lib/python3.11/site-packages/aiohttp/c.py:7) 3
 <module> (/src/gateway/worker.py:93);send (/src/gateway/upstream/client.py:61);get (/v/lib/python3.11/site-packages/aiohttp/c.py:9) 2
@@ -24,21 +25,29 @@ def cell(result, connections, subject, per_second=1.0, p50_ms=1.0):
     return Cell(result.name, connections, subject, per_second, p50_ms, 9.0, None if subject == "upstream" else 0.5)
 
 
-def judged(*, added=2.0, share=1 / 8, large=100.0, peak=400, after=125):
+def judged(
+    *, added=2.0, share=1 / 8, hits=1 / 4, large=100.0, peak=400, after=125, trips=3.0, rss=300e6, polls=12.0, lag_s=1.0
+):
     """Judge a run whose figures all lie exactly on the goal, but for those that are given."""
     cells = [
         cell(URL, 1, "upstream", p50_ms=0.5),
         cell(URL, 1, "gateway", p50_ms=0.5 + added),
         cell(URL, 32, "echo", per_second=8000.0),
         cell(URL, 32, "gateway", per_second=8000.0 * share),
+        cell(HIT, 32, "gateway", per_second=8000.0 * hits),
         cell(LARGE, 8, "gateway", per_second=large),
     ]
-    return report(0.1, cells, Memory(results=100, before=100, peak=peak, after=after), 500, STORES)
+    stores = [Store("small url", "state", trips, {"hgetall": 1.0}), Store("small url", "blobs", 9.0, {})]
+    tasks = Tasks(
+        TASKS, 80_000_000, int(rss), polls, 13, task_s=10.0, lag_s=lag_s, most_lag_s=3.0, cpu_s=9.0, refused=2
+    )
+    memory = Memory(results=100, before=100, peak=peak, after=after)
+    return report(0.1, cells, stores, memory=memory, peak_rss=500, tasks=tasks)
 
 
 def test_figures_on_the_goal_meet_it():
     """Each goal is an "at most" or an "at least"."""
-    assert [goal.met for goal in judged().goals] == [True] * 5
+    assert [goal.met for goal in judged().goals] == [True] * GOALS
 
 
 @pytest.mark.parametrize(
@@ -46,16 +55,21 @@ def test_figures_on_the_goal_meet_it():
     [
         ({"added": 2.1}, 0, "2.10 ms"),
         ({"share": 1 / 10}, 1, "1/10.0 (by CPU time 1/1.0)"),
-        ({"large": 99.0}, 2, "99/s"),
-        ({"peak": 410}, 3, "3.10 times"),
-        ({"after": 130}, 4, "0.30 times"),
+        ({"hits": 1 / 5}, 2, "1/5.0 (by CPU time 1/1.0)"),
+        ({"large": 99.0}, 3, "99/s"),
+        ({"peak": 410}, 4, "3.10 times"),
+        ({"after": 130}, 5, "0.30 times"),
+        ({"trips": 3.5}, 6, "3.50"),
+        ({"rss": 301e6}, 7, "301 MB with 2000"),
+        ({"polls": 12.1}, 8, "12.1 (the most of any: 13)"),
+        ({"lag_s": 1.1}, 9, "11.0 %"),
     ],
 )
 def test_a_figure_past_its_goal_misses_that_one(figure, missed, measured):
     """The goal that is missed says what was measured; the others are not touched by it."""
     found = judged(**figure)
 
-    assert [goal.met for goal in found.goals] == [number != missed for number in range(5)]
+    assert [goal.met for goal in found.goals] == [number != missed for number in range(GOALS)]
     assert found.goals[missed].measured == measured
     assert f"MISS  {found.goals[missed].goal}: {measured}" in as_text(found)
 
@@ -76,9 +90,10 @@ def test_the_text_has_every_figure_and_the_json_can_be_read_back():
     text = as_text(found)
 
     assert "at most 0 MB" in text
-    assert "small url   state  1.00 round trips: hgetall 1" in text
-    assert "small url   blobs  0.00 round trips: no command" in text
-    assert text.count("PASS") == 5
+    assert "small url   state  3.00 round trips: hgetall 1" in text
+    assert "small url   blobs  9.00 round trips: no command" in text
+    assert "polls 12.0 each, at most 13; lag 1.00 s, at most 3.00 s; CPU 4.50 ms each; 2 refused at first" in text
+    assert text.count("PASS") == GOALS
     assert msgspec.json.decode(msgspec.json.encode(found), type=type(found)) == found
 
 

@@ -1,4 +1,8 @@
-"""The fake upstream: nginx with one worker, which answers a prediction at once from a file or its configuration."""
+"""The fake upstream: nginx with one worker, which answers a prediction at once from a file or its configuration.
+
+No two pictures have the same bytes, as with a real one: else every picture but the first would be in the store already.
+What differs are some bytes behind the picture's end, made of nginx's id of the request.
+"""
 
 import base64
 import io
@@ -24,9 +28,15 @@ _SERVER = """\
       return 200 '{{"output":[{{"url":"http://127.0.0.1:$server_port/small.png"}}]}}';
     }}
     # nginx answers only a GET from a file: what it would refuse as a POST becomes one.
-    location ~ /imagen-.*/predictions$ {{ error_page 405 =200 /small.json; return 405; }}
+    location ~ /imagen-.*/predictions$ {{
+      return 200 '{{"output":{{"b64_json":[{{"bytesBase64":"{small}$request_id"}}]}}}}';
+    }}
+    # nginx answers only a GET from a file: what it would refuse as a POST becomes one.
     location ~ /gpt-image-1/predictions$ {{ error_page 405 =200 /large.json; return 405; }}
-    location = /small.png {{ default_type image/png; }}
+    location = /large.json {{ addition_types application/json; add_after_body /large-end; }}
+    location = /large-end {{ return 200 '$request_id"}}]}}}}'; }}
+    location = /small.png {{ default_type image/png; addition_types image/png; add_after_body /small-end; }}
+    location = /small-end {{ return 200 '$request_id'; }}
 """
 
 
@@ -45,15 +55,14 @@ def fake_upstream(home: Path) -> Iterator[str]:
     if binary is None:
         raise SystemExit(f"The bench needs nginx as its fake upstream: apt-get install {nginx.PACKAGE}")
     files = home / "files"
-    _write_files(files)
-    with nginx.serving(binary, home, _SERVER.format(files=files)) as base:
+    files.mkdir(parents=True)
+    small, large = png(4), png(LARGE_SIDE)
+    (files / "small.png").write_bytes(small)
+    (files / "large.json").write_text(f'{{"output":{{"b64_json":[{{"bytesBase64":"{_open_end(large)}')
+    with nginx.serving(binary, home, _SERVER.format(files=files, small=_open_end(small))) as base:
         yield base
 
 
-def _write_files(files: Path) -> None:
-    files.mkdir(parents=True)
-    small = png(4)
-    (files / "small.png").write_bytes(small)
-    for name, image in {"small": small, "large": png(LARGE_SIDE)}.items():
-        text = base64.b64encode(image).decode()
-        (files / f"{name}.json").write_text(f'{{"output":{{"b64_json":[{{"bytesBase64":"{text}"}}]}}}}')
+def _open_end(picture: bytes) -> str:
+    """Encode a picture so that 32 more characters of base64 may follow."""
+    return base64.b64encode(picture + bytes(-len(picture) % 3)).decode()

@@ -38,13 +38,13 @@ def python(name):
     return str(home / "bin" / "python")
 
 
-def node():
-    """Give the folder in which the packages that `node/package-lock.json` locks are installed; skips without Node."""
+def node(recipe=_HERE / "node"):
+    """Give the folder in which the packages that a recipe's `package-lock.json` locks are installed; skips without Node."""
     npm, version = shutil.which("npm"), _node_version()
     if npm is None or version is None or version < _OLDEST_NODE:
         pytest.skip(f"needs node {_OLDEST_NODE} or newer, and npm, on the PATH")
-    home = _HOMES / "node"
-    files = [_HERE / "node" / name for name in ("package.json", "package-lock.json")]
+    home = _HOMES / recipe.name
+    files = [recipe / name for name in ("package.json", "package-lock.json")]
     with _made_once(home, str(version), *(file.read_text() for file in files)) as make:
         if make:
             shutil.rmtree(home, ignore_errors=True)

@@ -3,7 +3,7 @@ import hashlib
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from gateway.store.blobs import Blobs
+from gateway.store.blobs import FRESH_S, Blobs
 from tests.support.valkey import gateway_client
 
 IMAGE = bytes(range(256)) * 5000
@@ -41,6 +41,22 @@ async def test_what_is_gone_cannot_be_lengthened(redis_client):
     """The caller hears of it, and puts the bytes back."""
     assert await Blobs(redis_client).extend(NAME, 60) is False
     assert await redis_client.keys() == []
+
+
+async def test_what_was_put_just_now_need_not_be_asked_for(redis_client):
+    """As long as it was put for long enough, and only for a moment: it may be evicted like any other."""
+    now = [1000.0]
+    blobs = Blobs(redis_client, clock=lambda: now[0])
+    await blobs.put(NAME, IMAGE, 60 + FRESH_S)
+    asked = (await redis_client.info("stats"))["total_commands_processed"]
+
+    assert await blobs.extend(NAME, 60) is True
+    assert (await redis_client.info("stats"))["total_commands_processed"] == asked + 1  # that of INFO itself
+
+    await redis_client.flushall()
+    assert await blobs.extend(NAME, 60.1 + FRESH_S) is False
+    now[0] += FRESH_S
+    assert await blobs.extend(NAME, 60) is False
 
 
 async def test_what_is_gone_is_none(redis_client):

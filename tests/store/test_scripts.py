@@ -4,8 +4,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from gateway.store.connection import RedisTrouble
-from gateway.store.scripts import NotDurable, Scripts
+from gateway.store.connection import NotDurable, RedisTrouble
+from gateway.store.scripts import Scripts
 from tests.support.relay import relayed
 from tests.support.valkey import gateway_client
 from tests.support.valkey_groups import until_it_works

@@ -65,8 +65,8 @@ class Books:
         )
         return await self.ledger.admit(team, admission)
 
-    async def deliver(self, name, team="art", *, part=1, images=1, cost=60_000, spare=0):
-        return await self._report(team, name, PartReport(part, "delivered", images, cost, spare, '{"x":1}'))
+    async def deliver(self, name, team="art", *, part=1, images=1, cost=60_000, spare=0, result='{"x":1}'):
+        return await self._report(team, name, PartReport(part, "delivered", images, cost, spare, result))
 
     async def fail(self, name, team="art", *, part=1):
         return await self._report(team, name, PartReport(part, "failed"))

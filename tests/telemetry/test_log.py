@@ -18,13 +18,23 @@ import structlog
 
 from gateway.store.keys import Keys
 from gateway.telemetry.events import (
+    BookingDelayed,
+    CachingChanged,
+    CircuitChanged,
     DownloadFinished,
     DownloadRetried,
+    GenerationExpired,
     GenerationFinished,
+    GenerationStarted,
+    GenerationTaken,
+    LeaseLost,
     PartFailed,
     PictureLost,
     PollFailed,
     RequestFinished,
+    ServedWithoutStore,
+    StoreCalled,
+    StoreTroubled,
     SurplusDropped,
     UpstreamAnswered,
     UpstreamRetried,
@@ -40,6 +50,7 @@ _HEAD = """
 import asyncio, json, logging, sys, warnings
 from gateway.telemetry import log
 from gateway.telemetry.events import *
+from gateway.telemetry.phases import Lap, Phases
 log.configure(level=sys.argv[1], format=sys.argv[2])
 listener = log.LogListener()
 """
@@ -82,6 +93,16 @@ EVENTS = [
     (UpstreamRetried("V3", "upstream_unavailable"), "upstream.retried", "warning"),
     (PollFailed("V3", "reset"), "poll.failed", "warning"),
     (DownloadRetried("status", 404), "download.retried", "warning"),
+    (GenerationTaken("g", "art", "V3", 2), "generation.taken", "warning"),
+    (GenerationExpired("g", "art", "V3", "unknown"), "generation.expired", "warning"),
+    (LeaseLost("g"), "lease.lost", "warning"),
+    (BookingDelayed("g"), "booking.delayed", "warning"),
+    (CachingChanged(caches=False), "caching.changed", "warning"),
+    (CircuitChanged("V3", is_open=True), "circuit.changed", "warning"),
+    (StoreTroubled("sweep", KeyError()), "chore.failed", "error"),
+    (StoreTroubled("sweep", OSError()), "store.failed", "warning"),
+    (StoreCalled("admit", 0.5, "timeout"), "store.failed", "warning"),
+    (ServedWithoutStore("art", "V3"), "request.unbooked", "info"),
     (DownloadFinished("status", 1.0, 403), "download.failed", "error"),
 ]
 
@@ -96,23 +117,68 @@ def test_each_event_has_its_name_and_level(event, name, level):
     assert re.fullmatch(r"[a-z]+\.[a-z]+", name)
 
 
-def test_a_good_download_is_not_worth_a_line():
-    """One line per request is enough where all went well."""
+def test_a_store_that_is_away_is_told_once():
+    """And again when it is back: in between nothing works, which the lines of requests tell."""
     with structlog.testing.capture_logs() as captured:
-        LogListener()(DownloadFinished("ok", 1.0))
+        listener = LogListener()
+        for reason in ("", "timeout", "connection", "", ""):
+            listener(StoreCalled("admit", 0.5, reason))
+        listener(StoreTroubled("renew", OSError()))
+    assert [(entry["event"], entry["log_level"]) for entry in captured] == [
+        ("store.failed", "warning"),
+        ("store.failed", "debug"),
+        ("store.answered", "info"),
+        ("store.failed", "warning"),
+    ]
+
+
+@pytest.mark.parametrize("event", [DownloadFinished("ok", 1.0), StoreCalled("admit", 0.5), GenerationStarted("V3")])
+def test_what_goes_well_is_not_worth_a_line(event):
+    """One line per request, and one per generation, is enough."""
+    with structlog.testing.capture_logs() as captured:
+        LogListener()(event)
     assert captured == []
 
 
 def test_a_request_is_one_line_with_its_facts():
     """Id, route, status, time in ms, and what the handler added, as one JSON object."""
     [entry] = lines(
-        logged("""listener(RequestFinished("req_1", "POST", "/x", 200, 0.0123, {"model": "V3", "images": 2}))""")
+        logged("""
+            phases = Phases()
+            phases.lap("admit", 1.0, 1.0015)
+            facts = {"model": "V3", "images": 2, "phases": [phases]}
+            listener(RequestFinished("req_1", "POST", "/x", 200, 0.0123, facts))
+        """)
     )
     assert entry.pop("time").endswith("Z")
     assert entry == {
         "event": "request.finished", "level": "info", "request_id": "req_1", "method": "POST", "route": "/x",
-        "status": 200, "ms": 12.3, "model": "V3", "images": 2,
+        "status": 200, "outcome": "ok", "ms": 12.3, "model": "V3", "images": 2, "phases": {"admit": 1.5},
     }  # fmt: skip
+
+
+def test_a_generation_is_one_line_with_its_phases():
+    """Of parts that were made at the same time, the longest lap of each phase."""
+    [entry] = lines(
+        logged("""
+            laps = [Lap("upstream", 1, 3), Lap("upstream", 1, 2), Lap("download", 3, 3.25)]
+            listener(GenerationFinished("gen_1", "art", "k", "V3", "delivered", 2, 2, 60_000, 2.25, laps))
+        """)
+    )
+    assert entry.pop("time").endswith("Z")
+    assert entry == {
+        "event": "generation.finished", "level": "info", "generation_id": "gen_1", "team": "art", "key_id": "k",
+        "model": "V3", "outcome": "delivered", "asked": 2, "delivered": 2, "cost_usd": 0.06, "ms": 2250.0,
+        "phases": {"upstream": 2000.0, "download": 250.0},
+    }  # fmt: skip
+
+
+def test_an_error_within_a_stream_is_the_outcome():
+    """Its status was 200 before it was known."""
+    facts = '{"error_code": "outcome_unknown", "error_status": 502}'
+    [entry] = lines(logged(f"""listener(RequestFinished("req_1", "POST", "/x", 200, 0.1, {facts}))"""))
+    assert (entry["status"], entry["outcome"]) == (200, "outcome_unknown")
+    assert not entry.keys() & {"error_code", "error_status"}
 
 
 def test_what_happens_to_a_generation_bears_its_id():
@@ -365,6 +431,12 @@ def test_nothing_secret_is_ever_logged(sandbox, valkey_url, tmp_path):
     written = gateway.stop()
     assert len([e for e in lines(written) if e["event"] == "request.finished"]) > 50
     assert {"generation.finished", "upstream.answered", "part.failed"} <= {e["event"] for e in lines(written)}
+    made = [e for e in lines(written) if e["event"] == "generation.finished"]
+    asked = {e["request_id"]: e for e in lines(written) if e["event"] == "request.finished"}
+    assert {asked[e["request_id"]]["model"] == e["model"] for e in made} == {True}
+    delivered = next(e for e in made if e["outcome"] == "delivered")
+    assert {"queue", "upstream", "download", "store", "settle"} <= delivered["phases"].keys()
+    assert delivered["phases"].items() <= asked[delivered["request_id"]]["phases"].items()
     for secret in secrets:
         assert secret not in written, f"{secret[:8]}... stands in the log"
     assert not re.search(r"https?://|[?&]sig|[A-Za-z0-9+/]{80,}", written)

@@ -8,6 +8,7 @@ from litestar.types import ControllerRouterHandler
 from gateway.api.admin.guard import guarded
 from gateway.api.admin.keys import keys_router
 from gateway.api.admin.teams import teams_router
+from gateway.api.sessions import Sessions
 from gateway.catalog import Catalog
 from gateway.store.keys import Keys
 from gateway.store.teams import Teams
@@ -21,12 +22,14 @@ def admin_router(
     catalog: Catalog,
     clock: Callable[[], float],
     others: Sequence[ControllerRouterHandler] = (),
+    sessions: Sessions | None = None,
 ) -> Router:
     """Make the handlers below `/admin`, those of `others` included; without an `admin_key` there are none.
 
-    `clock` gives unix seconds.
+    A session of `sessions` opens them as well. `clock` gives unix seconds.
     """
     return guarded(
         admin_key,
         [keys_router(keys=keys, catalog=catalog, clock=clock), teams_router(teams=teams), *others],
+        sessions=sessions,
     )

@@ -1,8 +1,8 @@
-"""Who may administer: the holder of the admin key, and nobody while there is none."""
+"""Who may administer: the holder of the admin key or of a session opened with it; nobody while there is no key."""
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from litestar import Router
@@ -10,13 +10,15 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
 
-from gateway.errors import GatewayError, Unauthenticated
+from gateway.api.sessions import COOKIE, TOKEN_HEADER, Sessions
+from gateway.errors import Forbidden, GatewayError, Unauthenticated
 
-Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]
+Connection = ASGIConnection[Any, Any, Any, Any]
+Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 
-def guarded(admin_key: str, handlers: Sequence[ControllerRouterHandler]) -> Router:
-    """Put `handlers` below `/admin`, behind the admin key; without one they are not there at all.
+def guarded(admin_key: str, handlers: Sequence[ControllerRouterHandler], *, sessions: Sessions | None = None) -> Router:
+    """Put `handlers` below `/admin`, behind the admin key or a session; without a key they are not there at all.
 
     No answer may be kept by a cache, for some hold secrets.
     """
@@ -25,26 +27,42 @@ def guarded(admin_key: str, handlers: Sequence[ControllerRouterHandler]) -> Rout
     return Router(
         "/admin",
         route_handlers=handlers,
-        guards=[admin_guard(admin_key)],
+        guards=[admin_guard(admin_key, sessions)],
         response_headers={"cache-control": "no-store"},
     )
 
 
-def admin_guard(admin_key: str) -> Guard:
-    """Make the check of a request's admin key, in constant time. It raises Unauthenticated."""
+def admin_guard(admin_key: str, sessions: Sessions | None = None) -> Guard:
+    """Make the check of a request's admin key, in constant time, or of its session where it sends no key.
+
+    The check raises Unauthenticated; Forbidden where a session's request would change something without its token.
+    """
     expected = hashlib.sha256(admin_key.encode()).digest()
 
-    def check(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    async def check(connection: Connection, _: BaseRouteHandler) -> None:
         scheme, _space, presented = connection.headers.get("authorization", "").partition(" ")
         given = presented.strip() if scheme.lower() == "bearer" else ""
         if not given:
-            missing: GatewayError = Unauthenticated(
-                "The admin key is needed: send it as Authorization: Bearer ADMIN_KEY."
-            )
-            missing.code = None  # as where no API key is sent
-            raise missing
+            await _check_session(connection, sessions)
+            return
         # Hashed, so that not even the length tells; Latin-1 is how HTTP headers become text.
         if not hmac.compare_digest(hashlib.sha256(given.encode("latin-1")).digest(), expected):
             raise Unauthenticated("Incorrect admin key provided. It is what the gateway's GATEWAY_ADMIN_KEY says.")
 
     return check
+
+
+async def _check_session(connection: Connection, sessions: Sessions | None) -> None:
+    session = await sessions.read(connection.cookies.get(COOKIE, "")) if sessions else None
+    if sessions is None or session is None:
+        missing: GatewayError = Unauthenticated("The admin key is needed: send it as Authorization: Bearer ADMIN_KEY.")
+        missing.code = None  # as where no API key is sent
+        raise missing
+    # A page from elsewhere can make a browser send the cookie, but neither read the token nor set a header.
+    scope: Any = connection.scope
+    reads = scope["method"] in {"GET", "HEAD"}
+    if not reads and not await sessions.is_token(session, connection.headers.get(TOKEN_HEADER, "")):
+        raise Forbidden(
+            f"This would change something, so a session's request needs its token in the header {TOKEN_HEADER}.",
+            code="csrf_token_missing",
+        )

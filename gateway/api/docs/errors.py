@@ -73,6 +73,7 @@ FAILURES: tuple[Failure, ...] = (
     _of(Forbidden)("model_not_allowed", "The key is restricted to other models."),
     _of(Forbidden)("model_not_priced", "The key has a budget, and the model has no price that could count against it."),
     _of(Forbidden)("model_switched_off", "The operator has switched the model off."),
+    _of(Forbidden)("csrf_token_missing", "A page's session would change something without the page's token."),
     _not_found("model_not_found", "No such model, an unsupported one, or one that upstream no longer has."),
     _not_found("not_found", "No such path, or an image whose URL has expired."),
     _framework(405, "method_not_allowed", "The path exists, but not for this method."),
@@ -100,7 +101,10 @@ FAILURES: tuple[Failure, ...] = (
     _unavailable("server_overloaded", "This worker has too many calls in flight and in its queue."),
     _unavailable("redis_unavailable", "The gateway's store does not answer; nothing was bought."),
     _unavailable("lease_lost", "This worker was too slow to buy safely; nothing was bought."),
-    _unavailable("draining", "This worker is shutting down; nothing was bought."),
+    _unavailable(
+        "draining",
+        "This worker is shutting down. Nothing was bought, or another worker collects the image: send it again.",
+    ),
     _of(DeadlineExceeded)(
         "timeout", "The image is still being made, but the request has waited as long as it may. Send it again."
     ),

@@ -124,7 +124,7 @@ def _of_models(catalog: Catalog) -> dict[str, Schema]:
     for model in catalog.models:
         for name in own_parameters(model):
             takers.setdefault(name, []).append(model.id)
-    return {name: _own(name) | {"x-models": takers[name]} for name in sorted(takers, key=str.casefold)}
+    return {name: own_schema(name) | {"x-models": takers[name]} for name in sorted(takers, key=str.casefold)}
 
 
 def own_parameters(model: Model) -> list[str]:
@@ -134,7 +134,8 @@ def own_parameters(model: Model) -> list[str]:
     return [name for name in names if name and name not in OPENAI and name != "image"]
 
 
-def _own(name: str) -> Schema:
+def own_schema(name: str) -> Schema:
+    """Tell what a parameter of a model's own takes."""
     if name in NATIVE:
         return NATIVE[name]
     if name in {"input_image", "refer_image"}:

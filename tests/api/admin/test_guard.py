@@ -3,6 +3,7 @@ import hmac
 import pytest
 from litestar import get
 
+from gateway.api.sessions import LIFE_S, TOKEN_HEADER
 from tests.support.admin import ADMIN_KEY, admin_app, client
 from tests.support.gateway import envelope, message
 from tests.support.serving import serving
@@ -75,3 +76,43 @@ def test_the_admin_key_is_compared_in_constant_time(valkey_url, monkeypatch):
     with serving(lambda: admin_app(valkey_url)) as url, client(url) as http:
         assert http.get("/admin/keys").status_code == 401
     assert [len(part) for part in seen[0]] == [32, 32]
+
+
+def test_a_session_reads_without_more_ado(pages):
+    pages.log_in()
+    assert pages.http.get("/admin/keys").json() == {"data": []}
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", "other session"])
+def test_a_session_changes_nothing_without_its_token(pages, token):
+    """For the cookie alone may have been sent by a page from elsewhere."""
+    pages.log_in()
+    if token == "other session":
+        token = pages.token()
+        pages.log_in()
+    headers = {} if token is None else {TOKEN_HEADER: token}
+
+    for method, path in ROUTES[:-1]:
+        if method != "GET":
+            answer = pages.http.request(method, path, headers=headers, content=b'{"team": "art"}')
+            assert envelope(answer) == (403, "invalid_request_error", "csrf_token_missing", None), (method, path)
+    assert pages.http.get("/admin/keys").json() == {"data": []}
+
+
+def test_a_session_changes_things_with_its_token(pages):
+    pages.log_in()
+    made = pages.http.post("/admin/keys", headers={TOKEN_HEADER: pages.token()}, json={"team": "art"})
+    assert made.status_code == 201
+    assert [key["id"] for key in pages.http.get("/admin/keys").json()["data"]] == [made.json()["id"]]
+
+
+def test_a_session_that_is_over_opens_nothing(pages):
+    pages.log_in()
+    pages.clock.now += LIFE_S
+    assert envelope(pages.http.get("/admin/keys")) == (401, "invalid_request_error", None, None)
+
+
+def test_a_wrong_key_is_not_made_good_by_a_session(pages):
+    pages.log_in()
+    answer = pages.http.get("/admin/keys", headers={"authorization": "Bearer wrong"})
+    assert envelope(answer)[::2] == (401, "invalid_api_key")
