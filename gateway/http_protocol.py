@@ -7,7 +7,8 @@ import asyncio
 from typing import Any, ClassVar
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.api.access import ALWAYS, UNROUTED, new_request_id
 from gateway.api.errors import framework_envelope
@@ -37,6 +38,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_in_head = False
         self._untold_bytes = 0  # read since the parser last had something to tell
         self._is_deaf = False
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows it
@@ -44,6 +46,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self._running is not None and not self._running.response_complete:
+            # uvicorn tells only the last request of a pipeline; this one would take its picture for delivered
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -80,6 +86,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         self._untold_bytes = 0

@@ -128,6 +128,23 @@ def test_rubbish_after_a_paid_request_does_not_lose_its_answer(gateway, key, san
     assert told.json()["data"][0]["b64_json"]
 
 
+def test_a_client_that_leaves_a_pipeline_has_left_each_of_its_requests(gateway, key, sandbox):
+    """Also the one that is answered at the time: its picture waits for the retry, and is not bought again."""
+    sandbox.drill("V3", "hold")
+    head, body = post(key, asking(), b"cache-control: no-store")
+    with raw(gateway) as client:
+        client.send(head + body + WHOLE)
+        sandbox.wait_for(lambda: sandbox.calls)
+    with gateway.http(key) as http:
+        sandbox.wait_for(lambda: 'route="/v1/images/generations",status="499"' in http.get("/metrics").text)
+        sandbox.release()
+        headers = {"cache-control": "no-store", "x-stainless-retry-count": "1"}
+        told = http.post("/v1/images/generations", content=body, headers=headers)
+
+    assert (200, "joined") == (told.status_code, told.headers["x-gateway-cache"])
+    assert 1 == sandbox.stats().paid_calls
+
+
 @pytest.mark.parametrize(("size", "status"), [(60_000, 200), (70_000, 431)])
 def test_a_head_has_a_largest_size(gateway, size, status):
     """64 KiB, whether in one header or in many."""

@@ -1,7 +1,7 @@
 """What a request says about replays: `Cache-Control` and `Idempotency-Key`."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,18 +12,17 @@ from gateway.generation.admission import Policy
 _LONGEST_KEY = 255
 
 
-def policy_of(headers: Mapping[str, str]) -> Policy:
-    """Read the request's `Cache-Control` (RFC 9111, 5.2.1); directives without a meaning here are ignored.
+def policy_of(lines: Iterable[str]) -> Policy:
+    """Read all lines of the request's `Cache-Control` (RFC 9111, 5.2.1).
+
+    Directives without a meaning here are ignored.
 
     Raises:
         InvalidRequest: `max-age` is no number of seconds.
 
     """
-    text = headers.get("cache-control")
-    if not text:
-        return Policy()
     directives = {}
-    for directive in text.lower().split(","):
+    for directive in ",".join(lines).lower().split(","):
         name, _, value = directive.strip().partition("=")
         directives[name] = value.strip('"')
     max_age = directives.get("max-age")

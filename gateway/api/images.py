@@ -116,7 +116,7 @@ def _wish(
         identity.team,
         identity.key_id,
         presented=presented,
-        policy=policy_of(headers),
+        policy=policy_of(headers.getall("cache-control", [])),
         is_retry=_is_retry(headers),
         idempotency=idempotency,
         body=body,

@@ -28,8 +28,10 @@ def model_ids(catalog: Catalog, names: Iterable[str]) -> tuple[str, ...]:
 
 def listed_models(settings: Settings, listed: str) -> tuple[str, ...]:
     """Read the value of --models: a list with commas, or "all", which is none. Raises click.UsageError."""
-    if listed in {"", "all"}:
+    if listed == "all":
         return ()
+    if not listed.strip():  # a script's unset variable must not open every model
+        raise click.UsageError("--models is empty: name some, or write all.")
     catalog = catalog_of(settings)
     try:
         return model_ids(catalog, listed.split(","))

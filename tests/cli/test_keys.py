@@ -155,6 +155,7 @@ def test_rotate_makes_a_new_key_and_tells_the_fate_of_the_old(gateway_keys):
         (["create", "--team", "art", "--expires", "90"], "'90' is not a duration: write a whole number and a unit"),
         (["create", "--team", "art", "--expires", "0d"], "cannot expire after 0 seconds"),
         (["create", "--team", "art", "--models", "V3,nope"], "--models: The model 'nope' does not exist"),
+        (["create", "--team", "art", "--models", ""], "--models is empty: name some, or write all."),
         (["create", "--team", "art", "--models", "gpt-4o-image"], "'gpt-4o-image' is not supported"),
         (["create", "--team", "art", "--images-per-day", "-1"], "images_per_day = -1: expected a whole number from 0"),
         (["create", "--team", "art", "--images-per-day", "1.5"], "images_per_day = 1.5: expected a whole number"),

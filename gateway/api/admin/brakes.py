@@ -28,7 +28,7 @@ def brakes_router(*, brakes: Brakes, catalog: Catalog) -> Router:
     async def put_brakes(request: Request[Any, Any, Any]) -> Response[bytes]:
         fields = await read_object(request, (BUDGET, "off"))
         budget = read_limits({BUDGET: fields.get(BUDGET)})[KINDS[BUDGET].inside]
-        off = _off(fields.get("off") or {}, catalog)
+        off = _off(fields.get("off"), catalog)
         with redis_needed():
             was_off = (await brakes.read()).off
         await brakes.set_budget(budget)
@@ -42,6 +42,8 @@ def brakes_router(*, brakes: Brakes, catalog: Catalog) -> Router:
 
 
 def _off(given: object, catalog: Catalog) -> dict[str, str]:
+    if given is None:
+        return {}
     if not isinstance(given, dict) or not all(isinstance(reason, str) for reason in given.values()):
         raise InvalidRequest("off: expected an object of model and reason.", code="invalid_type", param="off")
     try:

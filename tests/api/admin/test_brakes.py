@@ -21,6 +21,8 @@ def test_brakes_are_what_was_put(books_api):
         ({"budget_usd_per_month": -1}, "budget_usd_per_month"),
         ({"budget_usd_per_month": "12"}, "budget_usd_per_month"),
         ({"off": ["V3"]}, "off"),
+        ({"off": []}, "off"),
+        ({"off": False}, "off"),
         ({"off": {"V3": 1}}, "off"),
         ({"off": {"nothing": ""}}, "off"),
         ({"of": {}}, "of"),
@@ -28,6 +30,8 @@ def test_brakes_are_what_was_put(books_api):
 )
 def test_what_makes_no_sense_changes_nothing(books_api, fields, param):
     """A 400 that names the field."""
+    books_api.put("/admin/brakes", json={"off": {"dall-e-3": "too dear"}})
     reply = books_api.put("/admin/brakes", json={"budget_usd_per_month": 3} | fields)
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+    assert books_api.get("/admin/brakes").json()["off"] == {"dall-e-3": "too dear"}
     assert books_api.get("/admin/brakes").json()["budget_usd_per_month"] is None
