@@ -39,7 +39,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --up
 
 lock: .venv/dev.stamp ## Pin the newest versions of all dependencies, with hashes
 	$(LOCK) pyproject.toml --output-file requirements.txt
-	$(LOCK) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(LOCK) pyproject.toml --extra otel --group dev --constraints requirements.txt --output-file requirements-dev.txt
 	for name in openai-1 langchain litellm; do \
 		$(LOCK) tests/clients/requirements-$$name.in --output-file tests/clients/requirements-$$name.txt || exit 1; \
 	done

@@ -1,15 +1,17 @@
 """All wiring, in the order in which a request walks through it: the file to read first."""
 
 import asyncio
+import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 from litestar import Litestar
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.access import Access
 from gateway.api.admin import admin_router
@@ -65,12 +67,30 @@ from gateway.store.watermark import Watermark
 from gateway.telemetry.events import Emit, Event
 from gateway.telemetry.log import LogListener
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.tracing import Tracing
+from gateway.telemetry.tracing import begin as tracing_begun
 
 _CHORES_END_S = 5.0
 
 
-def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None) -> ASGIApp:
+class Gateway:
+    """The ASGI application; `stopping` is to be called when SIGTERM arrives."""
+
+    def __init__(self, app: ASGIApp, stopping: Callable[[], None]) -> None:
+        self._app = app
+        self.stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, or the server's start and end."""
+        await self._app(scope, receive, send)
+
+
+def create_app(
+    settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, tracing: Tracing | None = None
+) -> Gateway:
     """Build the application; nothing connects before its first use.
+
+    Without `tracing`, OpenTelemetry's variables in the environment decide about it.
 
     Raises:
         CatalogError: the model catalogue cannot be used.
@@ -78,7 +98,8 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
     """
     catalog = load_catalog(Path(settings.server.models or shipped("models.toml")), settings.images.aliases)
     metrics = Metrics((model.id for model in catalog.models), most_teams=settings.metrics.max_teams)
-    emit = _both(LogListener(), metrics)
+    tracing = tracing or tracing_begun(os.environ)
+    emit = _all(LogListener(), metrics, *([tracing] if tracing else []))
     state, blobs_redis = connect_stores(settings)
     timed = Timed(emit)
     blobs = Blobs(blobs_redis, timed)
@@ -188,12 +209,9 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         await generations.drain()
         chores.cancel()
         await asyncio.wait([chores], timeout=_CHORES_END_S)  # they use what is closed below
-        await upstream.aclose()
-        await downloader.aclose()
         pictures.close()
         thumbnails.close()
-        await state.aclose()
-        await blobs_redis.aclose()
+        await _close(upstream, downloader, state, blobs_redis, *([tracing] if tracing else []))
 
     app = Litestar(
         route_handlers=[
@@ -233,10 +251,20 @@ def create_app(settings: Settings, *, transport: httpx.AsyncBaseTransport | None
         readiness.draining = True
         stopping.task = asyncio.ensure_future(generations.hand_over())  # type: ignore[attr-defined]  # kept from the collector
 
-    return Access(app, clock=time.monotonic, emit=emit, stopping=stopping)
+    access = Access(app, clock=time.monotonic, emit=emit)
+    return Gateway(tracing.wrap(access) if tracing else access, stopping)
 
 
-def _both(*listeners: Emit) -> Emit:
+class _Closes(Protocol):
+    async def aclose(self) -> None: ...
+
+
+async def _close(*parts: _Closes) -> None:
+    for part in parts:
+        await part.aclose()
+
+
+def _all(*listeners: Emit) -> Emit:
     def emit(event: Event) -> None:
         for listener in listeners:
             listener(event)

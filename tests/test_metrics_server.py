@@ -17,8 +17,8 @@ def start(tmp_path, sandbox, valkey_url):
     started = []
 
     def gateway(**environ):
-        started.append(Gateway(tmp_path / "gateway", sandbox, valkey_url, **environ).start())
-        return started[-1]
+        started.append(Gateway(tmp_path / "gateway", sandbox, valkey_url, **environ))
+        return started[-1].start()
 
     yield gateway
     for one in started:

@@ -1,10 +1,12 @@
 import base64
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import structlog
 from click.testing import CliRunner
 from litestar import Litestar
 
@@ -28,6 +30,10 @@ from gateway.store.keys import Keys
 from gateway.store.limits import KINDS as KINDS_OF_LIMITS
 from gateway.store.schema import migrate
 from gateway.store.secrets import signing_key
+from gateway.telemetry.declarations import ALL
+from gateway.telemetry.events import GenerationFinished, RequestFinished
+from gateway.telemetry.log import LogListener
+from gateway.telemetry.phases import Phases
 from tests.support.books import Books
 
 ROOT = Path(__file__).parents[1]
@@ -133,6 +139,33 @@ def test_the_file_of_teams_is_one(tmp_path):
     assert set(ops.limits.values()) == {None}
 
 
+def test_the_table_of_metrics_is_their_declarations():
+    """Every metric, with its type, unit, labels and sentence."""
+    assert table("Metric") == [
+        f"| `{m.name}` | {m.kind} | {m.unit} | {', '.join(f'`{label}`' for label in m.labels)} | {m.what} |"
+        for m in ALL
+    ]
+
+
+@pytest.mark.parametrize("line", blocks("json")[1].splitlines(), ids=["generation", "request"])
+def test_the_lines_of_the_log_are_what_is_written(line):
+    """Its fields, no more and no fewer."""
+    told = json.loads(line)
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as captured:
+        structlog.contextvars.bind_contextvars(request_id="req_1")
+        phases = Phases()
+        if told["event"] == "generation.finished":
+            structlog.contextvars.bind_contextvars(generation_id="gen_1")
+            LogListener()(GenerationFinished("gen_1", "art", "k", "V3", "delivered", 1, 1, 60_000, 1.0, phases.laps))
+        else:
+            facts = {
+                name: told[name] for name in ("team", "key_id", "model", "generation_id", "cache", "images", "cost_usd")
+            }
+            LogListener()(RequestFinished("req_1", "POST", "/x", 200, 1.0, facts | {"phases": [phases]}))
+        structlog.contextvars.clear_contextvars()
+    assert told.keys() - {"level", "time"} == captured[0].keys() - {"log_level", "exc_info"}
+
+
 def test_the_table_of_limits_is_complete():
     """Every limit, and the option of its name."""
     told = [[cell.strip(" `") for cell in line.strip("|").split("|")[:2]] for line in table("Limit")]
@@ -197,7 +230,7 @@ async def everything(redis):
     await books.lead(**shared, idempotency="d" * 64, body="b")
 
 
-@pytest.mark.parametrize("example", blocks("python"), ids=["start", "parameters", "reference"])
+@pytest.mark.parametrize("example", blocks("python"), ids=["start", "parameters", "reference", "repetition"])
 def test_every_python_example_runs_and_tells_the_truth(example, gateway, key, tmp_path):
     """What an example says that it prints, in the comment behind each print, is what it prints."""
     (tmp_path / "cat.png").write_bytes(PIXEL)

@@ -27,7 +27,7 @@ UNROUTED = "unrouted"
 
 
 class Access:
-    """Wraps the application. `clock` is monotonic, in seconds; `stopping` is to be called when SIGTERM arrives.
+    """Wraps the application. `clock` is monotonic, in seconds.
 
     Handlers add what the log should know to `scope["state"]["facts"]`, headers that every reply should have to
     `scope["state"]["reply_headers"]`, and a fault to `scope["state"]["error"]`.
@@ -39,9 +39,7 @@ class Access:
         *,
         clock: Callable[[], float],
         emit: Emit,
-        stopping: Callable[[], None] = lambda: None,
     ) -> None:
-        self.stopping = stopping
         self._app = app
         self._clock = clock
         self._emit = emit

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 from litestar import Request
 
 from gateway.api.errors import ClientLeft
-from gateway.errors import DeadlineExceeded
+from gateway.errors import DeadlineExceeded, GatewayError
 from gateway.generation.engine import Generations
 from gateway.generation.outcome import Outcome
 from gateway.generation.ticket import Ticket
@@ -76,8 +76,9 @@ class Patience:
         if self._left.done():
             raise ClientLeft
         if task.done():
-            if task.exception() is not None:
-                self._is_answered = True
+            error = task.exception()
+            if error is not None:  # one that invites a retry leaves it what was bought, and may yet arrive
+                self._is_answered = not (isinstance(error, GatewayError) and error.should_retry)
             return task.result()
         if asyncio.get_running_loop().time() >= self._ends:
             raise _too_late()

@@ -64,6 +64,8 @@ class Asking:
         else:
             if verdict.kind != "refused":
                 self._known.put(wish.key_id, verdict.models)
+            elif verdict.why in {"unknown", "revoked", "expired"}:
+                self._known.forget(wish.key_id)
         ended = self._clock()
         wish.phases.lap("admit", began, ended)
         self._emit(Admitted(wish.team, question.model, verdict.kind, verdict.limit, ended - began))

@@ -91,6 +91,8 @@ class Generations:
             await self._admit(ticket)
         except BaseException:
             self._waits_no_more(wish.key_id)
+            if ticket.is_claimable:  # claimed, and then not to be read: its next retry needs it
+                self._chore(ticket.ledger.left(wish.team, ticket.id))
             raise
         return ticket
 
@@ -122,6 +124,7 @@ class Generations:
             kept_s=max(self._kept_s, self._ledger.rules.idempotency_s),
         )
         tasks = {part - 1: task for part, task in taken.tasks.items()}
+        generation.is_whole = len(tasks) == len(brief.counts)
         generation.stages = ["submitted" if part in tasks else "done" for part in range(len(brief.counts))]
         within_s = max(model.time_limit_s - taken.age_ms / 1000, _LEAST_TO_COLLECT_S)
         self._emit(GenerationTaken(taken.id, taken.team, model.id, taken.epoch))
@@ -164,6 +167,7 @@ class Generations:
             began = self._clock()
             verdict, ticket.ledger = await self._asking.ask(ticket.wish, missing=missing)
             ticket.id = verdict.generation
+            ticket.is_claimable = verdict.claimed
             match verdict.kind:
                 case "lead":
                     return await self._lead(ticket, verdict, began)
@@ -186,7 +190,6 @@ class Generations:
             ticket.wish.phases.lap("store", began, self._clock())
         ticket.cache = "hit" if verdict.kind == "hit" else "joined"
         ticket.age_s = verdict.age_ms // 1000
-        ticket.is_claimable = verdict.claimed
         ticket.own(_just(Outcome(pictures, usage, 0)))
 
     async def _lead(self, ticket: Ticket, verdict: Verdict, began: float) -> None:
@@ -221,7 +224,7 @@ class Generations:
         if generation.ledger is self._ledger:
             try:
                 await self._braking.reserve(generation.id, generation.team, plan.model, plan.estimate)
-            except GatewayError:
+            except BaseException:
                 give_back()
                 raise
         return give_back
@@ -237,7 +240,6 @@ class Generations:
 
     def _join(self, ticket: Ticket, verdict: Verdict) -> None:
         ticket.cache = "joined"
-        ticket.is_claimable = verdict.claimed
         local = self._running.find(verdict.generation)
         if local is not None:
             ticket.share(local)
@@ -248,7 +250,6 @@ class Generations:
         """Wait for another worker's generation; where it came to nothing, ask again."""
         ending = await self._endings.of(ticket.wish.team, generation_id)
         if ending.state == "void":
-            ticket.is_claimable = False
             await self._admit(ticket)
             return await asyncio.shield(ticket.task)
         if ending.state != "delivered":

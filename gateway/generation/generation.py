@@ -20,7 +20,8 @@ _ENOUGH_LEASE = 0.5  # of a whole one: with less, another worker might take over
 class Generation:
     """Who stops waiting for its task must not cancel it.
 
-    Its pictures are kept for `kept_s` seconds. `waiting` counts the clients of this worker.
+    Its pictures are kept for `kept_s` seconds. `waiting` counts the clients of this worker. It `is_whole` where all of
+    its parts are made here, and none was delivered by a worker before.
     `lease_ends` is on this worker's monotonic clock, in seconds.
     """
 
@@ -50,6 +51,7 @@ class Generation:
         self.kept_s = kept_s
         self.waiting = 0
         self.is_handed_over = False
+        self.is_whole = True
         self.failure: GatewayError | None = None
         self.phases = Phases()
         self.booked: int | None = None  # micro-dollars, once the ledger has it

@@ -8,6 +8,7 @@ from gateway.generation.asking import Asking
 from gateway.generation.braking import Braking
 from gateway.generation.engine import Generations
 from gateway.generation.waiting import Endings
+from gateway.store.connection import RedisTrouble
 from gateway.store.ledger import Ledger
 from gateway.store.spool import Spool
 from gateway.store.watermark import Watermark
@@ -77,8 +78,11 @@ class Keeper:
             if not generation.is_handed_over:
                 held[generation.team].append((generation.id, generation.epoch))
         for team, pairs in held.items():
-            for lost in await self._ledger.renew(team, pairs):
-                self._generations.lost(lost)
+            try:
+                for lost in await self._ledger.renew(team, pairs):
+                    self._generations.lost(lost)
+            except RedisTrouble as trouble:  # of a cluster's one shard: the leases on the others must not end with it
+                self._emit(StoreTroubled("renew", trouble))
 
     async def sweep(self) -> None:
         """Look after what is overdue, in any team."""

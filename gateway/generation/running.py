@@ -35,9 +35,9 @@ class Running:
         generation.task.add_done_callback(ended)
 
     def find(self, generation_id: str) -> Generation | None:
-        """Give a generation that is made here, and will be."""
+        """Give a generation that is made here, and will be: all of it."""
         generation = self._held.get(generation_id)
-        return None if generation is None or generation.is_handed_over else generation
+        return generation if generation and generation.is_whole and not generation.is_handed_over else None
 
     def under(self, ledger: Journal) -> list[Generation]:
         """List what is made under a ledger's leases."""

@@ -9,6 +9,8 @@ from gateway.generation.generation import Generation
 from gateway.generation.outcome import Outcome
 from gateway.store.ledger import Journal
 
+CacheWord = Literal["hit", "miss", "joined", "bypass"]
+
 
 class Ticket:
     """Its task, and how the request came by it.
@@ -23,7 +25,7 @@ class Ticket:
         self.wish = wish
         self.ledger = ledger
         self.id = ""
-        self.cache: Literal["hit", "miss", "joined", "bypass"] = "miss"
+        self.cache: CacheWord = "miss"
         self.age_s: int | None = None
         self.is_claimable = False
         self._waits_for: Generation | None = None

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from gateway.launcher.banner import SANDBOX_WARNING, banner
 from gateway.launcher.children import METRICS, SANDBOX, WORKER, Sandbox, Worker
 from gateway.launcher.listener import listen, url_of
-from gateway.launcher.metrics_files import metrics_directory
+from gateway.launcher.metrics_files import metrics_directory, place_for
 from gateway.launcher.signals import Signals
 from gateway.processes import StartFailed
 from gateway.settings import Settings, SettingsError
@@ -120,7 +120,7 @@ class Launcher:
     def _start_workers(self, stack: ExitStack, listener: socket.socket, metrics: socket.socket | None) -> None:
         settings, say = self._settings, self._say
         several = settings.server.workers > 1 or metrics is not None  # processes that have to be added up
-        folder = stack.enter_context(metrics_directory()) if several else None
+        folder = stack.enter_context(metrics_directory(place_for(settings.server.workers))) if several else None
         self._workers = [
             Worker(self._worker_argv, listener.fileno(), settings, say, metrics=folder, place=place)
             for place in range(settings.server.workers)

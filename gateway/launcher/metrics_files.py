@@ -13,21 +13,22 @@ from gateway.store.valkey_server import try_lock
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which prometheus-client learns of it, on its first import."""
 
+_MOST_BYTES = 16 << 20  # of one worker: every label of every metric, twice over
 _PREFIX = "gateway-metrics-"
 
 
-def _in_memory() -> Path | None:
-    memory = Path("/dev/shm")  # noqa: S108  mkdtemp makes it ours alone
-    return memory if os.access(memory, os.W_OK) else None
+def place_for(workers: int, memory: Path = Path("/dev/shm")) -> Path:  # noqa: S108  mkdtemp makes it ours alone
+    """Choose where: in memory, if there is room for the files of so many; a worker that runs out of it is killed."""
+    has_room = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= workers * _MOST_BYTES
+    return memory if has_room else Path(tempfile.gettempdir())
 
 
 @contextmanager
-def metrics_directory(base: Path | None = None) -> Iterator[Path]:
-    """Make an empty directory, in memory where that can be, and remove it in the end; raises StartFailed.
+def metrics_directory(base: Path) -> Iterator[Path]:
+    """Make an empty directory in `base` and remove it in the end; raises StartFailed.
 
     Those of launchers that were killed are removed first.
     """
-    base = base or _in_memory() or Path(tempfile.gettempdir())
     try:
         _sweep(base)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))

@@ -30,6 +30,10 @@ class Recent(Generic[V]):
         self._held.move_to_end(name)
         return value
 
+    def forget(self, name: str) -> None:
+        """Drop a value, if there is one."""
+        self._held.pop(name, None)
+
     def put(self, name: str, value: V) -> None:
         self._held[name] = (self._clock(), value)
         self._held.move_to_end(name)

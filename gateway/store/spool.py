@@ -84,8 +84,10 @@ class Spool:
             return "abandoned"
         held = self._open[generation]
         if state == "sent" and not held.is_written:
+            held.is_written = (
+                True  # a line that failed may yet be flushed with the next: what becomes of it must follow
+            )
             self._write(_Line(generation, team, int(self._now() * 1000), held.admission))
-            held.is_written = True
         return "ok"
 
     async def settle(

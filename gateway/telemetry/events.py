@@ -30,7 +30,7 @@ class RequestFinished(Event, frozen=True):
     """A request was answered, or its client left before.
 
     Of the `facts` that its handlers note, `error_code` and `error_status` tell of an error, which may have come in a
-    stream that had begun with 200, and `phases` is a list of Phases.
+    stream that had begun with 200, and `phases` is a list of Phases: its own, then those of the generation that it led.
     """
 
     request_id: str
@@ -48,6 +48,11 @@ class RequestFinished(Event, frozen=True):
         if code is not None:
             return code
         return "ok" if self.status < 400 else _OUTCOMES_BY_STATUS.get(self.status, "error")
+
+    @property
+    def own_laps(self) -> list[Lap]:
+        """What it spent its time on beside the generation that it led."""
+        return [lap for phases in self.facts.get("phases", ())[:1] for lap in phases.laps]
 
     @property
     def laps(self) -> list[Lap]:

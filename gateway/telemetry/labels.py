@@ -10,6 +10,7 @@ OTHER = "other"
 
 REJECTIONS = ("upstream_auth", "upstream_quota")
 UNKNOWN_CAUSES = ("answer", "worker")
+LOST_OUTCOMES = ("download_failed", "upstream_error", "internal_error")
 
 _CLIENT_ERRORS = (
     "invalid_request invalid_json missing_required_parameter invalid_type invalid_value empty_string "

@@ -35,6 +35,7 @@ from gateway.telemetry.events import (
     UpstreamUnanswered,
 )
 from gateway.telemetry.labels import (
+    LOST_OUTCOMES,
     REJECTIONS,
     UNKNOWN_CAUSES,
     TeamLabels,
@@ -140,6 +141,8 @@ class Metrics:
         """Show what alerts look at before it happens: an increase from nothing would go unseen."""
         for code in REJECTIONS:
             self._rejections(code)
+        for outcome in LOST_OUTCOMES:
+            self._lost(outcome)
         for model in models:
             for cause in UNKNOWN_CAUSES:
                 self._unknown(model, cause)

@@ -20,7 +20,7 @@ CATALOG = load_catalog(shipped("models.toml"))
 def routes_of_the_app():
     """List every route that the app serves, as OpenAPI spells it."""
     settings = load_settings({}, {"upstream.api_key": "sk-none", "redis.url": "unix:///nowhere"})
-    app = create_app(settings)._app
+    app = create_app(settings)._app._app
     return {
         (re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path), method.lower())
         for route in app.routes

@@ -9,6 +9,7 @@ import pytest
 from gateway.errors import Moderated, Unauthenticated, Unavailable, UpstreamFailed
 from gateway.generation.admission import Policy
 from gateway.generation.limits import Circuits, Slots
+from gateway.store.brakes import BrakeState
 from gateway.telemetry.events import GenerationFinished, GenerationTaken
 from tests.support.generation import WallClock, begin, collect, enrol, leave, make, plan_for, row, until
 from tests.support.ledger_reading import booked, reserved, state_of
@@ -494,3 +495,46 @@ async def test_a_task_that_is_not_written_down_is_not_handed_over(worker_with, o
     await worker.generations.hand_over()
     own_valkey.resume()
     assert len((await collect(worker, ticket)).pictures) == 1
+
+
+async def test_who_joins_the_heir_of_some_parts_gets_all(worker, other, sandbox, events):
+    """One of two pictures was delivered before the hand-over: the retry at the worker that collects the other gets both."""
+    sandbox.drill("flux-kontext-max", "task-hold", times=1)
+    plan = plan_for("flux-kontext-max", n=2)
+    await begin(worker, plan)
+    await until(lambda: sorted(worker.generations.held()[0].stages) == ["done", "submitted"])
+    await worker.generations.hand_over()
+    await until(lambda: events.of(GenerationTaken))
+    retry = await begin(other, plan, is_retry=True)
+    sandbox.release()
+    assert len((await collect(other, retry)).pictures) == 2
+    assert sandbox.stats().paid_calls == 2
+
+
+class SlowBrakes:
+    """A budget that is set, and never answers."""
+
+    def __init__(self):
+        self.asked = asyncio.Event()
+
+    async def read(self):
+        return BrakeState(10**9, {})
+
+    async def reserve(self, *_):
+        self.asked.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_request_cancelled_while_it_reserves_keeps_no_room(worker_with):
+    """Its client leaves while the gateway's budget is asked: its place in the queue is free again."""
+    slots = Slots(max_in_flight=1, max_queued=0)
+    worker = await worker_with(keeps=False, engine={"slots": slots})
+    brakes = worker.braking._brakes = SlowBrakes()
+    await worker.braking.refresh()
+    begins = asyncio.ensure_future(begin(worker, plan_for()))
+    await brakes.asked.wait()
+    begins.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await begins
+    slots.place(row("dall-e-3"), 1)()
+    slots.place(row("dall-e-3"), 1)

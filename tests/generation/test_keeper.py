@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.errors import OutcomeUnknown
+from gateway.errors import OutcomeUnknown, Unauthenticated, Unavailable
 from gateway.generation.keeper import Keeper
 from gateway.telemetry.events import (
     CachingChanged,
@@ -14,7 +14,7 @@ from gateway.telemetry.events import (
     LeaseLost,
     StoreTroubled,
 )
-from tests.support.generation import admitted, begin, collect, make, plan_for, until
+from tests.support.generation import admitted, begin, collect, enrol, make, plan_for, until
 from tests.support.ledger_reading import booked, reserved, state_of
 
 SHORT = {"rules": {"lease_ms": 300}}
@@ -236,3 +236,48 @@ async def test_what_was_made_without_redis_is_booked(worker_with, own_valkey, sa
     await worker.keeper.book()
     assert (await booked(worker))["images"] == 2
     assert sandbox.stats().paid_calls == 2
+
+
+async def test_what_was_admitted_after_all_is_booked_once(worker_with, own_valkey):
+    """Redis stalls, admits what was served without it meanwhile, and wakes: nothing stays reserved."""
+    worker = await worker_with(own_valkey.url, keeps=False, command_timeout_s=0.3, engine={"serves_alone": True})
+    await make(worker, plan_for())
+    own_valkey.pause()
+    ticket = await begin(worker, plan_for(prompt="a hen"))
+    assert len((await collect(worker, ticket)).pictures) == 1
+    own_valkey.resume()
+    assert await state_of(worker, ticket.id) == "open"
+    await worker.keeper.book()
+    assert await state_of(worker, ticket.id) == "delivered"
+    assert await reserved(worker) == (0, 0)
+    assert {"requests": 2, "generations": 2, "images": 2}.items() <= (await booked(worker)).items()
+
+
+async def test_a_key_that_was_refused_is_not_served_without_redis(worker_with, own_valkey):
+    """What was seen to count, and then seen to be revoked, does not count when Redis is away."""
+    worker = await worker_with(own_valkey.url, keeps=False, command_timeout_s=0.3, engine={"serves_alone": True})
+    await make(worker, plan_for())
+    await worker.redis.hset("{art}:key:k1", "revoked", 2)
+    with pytest.raises(Unauthenticated):
+        await begin(worker, plan_for())
+    own_valkey.pause()
+    with pytest.raises(Unavailable):
+        await begin(worker, plan_for())
+    own_valkey.resume()
+
+
+async def test_one_teams_trouble_costs_no_other_teams_lease(worker_with, sandbox, events):
+    """A team whose keys cannot be reached is told of, and the leases of the others are renewed all the same."""
+    worker = await worker_with(keeps=False)
+    await enrol(worker.redis, "bad", "k3")
+    plan = plan_for(prompt="[[sandbox:hold]]")
+    broken = await begin(worker, plan, team="bad", key_id="k3")
+    ticket = await begin(worker, plan)
+    await until(lambda: sandbox.stats().paid_calls == 2)
+    await worker.redis.set(f"{{bad}}:gen:{broken.id}", "no hash")
+    before = await lease_of(worker, ticket.id)
+    await asyncio.sleep(0.002)  # Redis counts leases in milliseconds
+    await worker.keeper.renew()
+    assert await lease_of(worker, ticket.id) > before
+    assert [event.chore for event in events.of(StoreTroubled)] == ["renew"]
+    await worker.die()

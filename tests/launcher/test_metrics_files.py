@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from gateway.launcher import metrics_files
-from gateway.launcher.metrics_files import forget_gauges, metrics_directory
+from gateway.launcher.metrics_files import forget_gauges, metrics_directory, place_for
 from gateway.processes import StartFailed
 from gateway.telemetry import shared
 
@@ -37,6 +39,12 @@ def test_what_a_killed_launcher_left_is_removed(tmp_path):
     with metrics_directory(tmp_path) as one, metrics_directory(tmp_path) as other:
         assert {one, other} == set(tmp_path.iterdir())
         assert not left.exists()
+
+
+def test_it_is_in_memory_where_that_has_room(tmp_path):
+    """A worker whose files do not fit would be killed by the system."""
+    assert tmp_path == place_for(1, tmp_path)
+    assert Path(tempfile.gettempdir()) == place_for(10**9, tmp_path) == place_for(1, tmp_path / "nowhere")
 
 
 def test_a_directory_that_cannot_be_made_is_one_line(tmp_path):

@@ -52,8 +52,9 @@ class _Server(uvicorn.Server):
 class RunningGateway:
     """Serves an app in a thread: `with RunningGateway(settings) as gateway: ...`, from sync and async code."""
 
-    def __init__(self, settings, protocol=HttpProtocol):
+    def __init__(self, settings, protocol=HttpProtocol, **parts):
         self.settings = settings
+        self._parts = parts
         self._protocol = protocol
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -62,7 +63,7 @@ class RunningGateway:
 
     def _serve(self):
         try:
-            app = create_app(self.settings)
+            app = create_app(self.settings, **self._parts)
             config = uvicorn.Config(app, loop="uvloop", http=self._protocol, log_config=None, access_log=False)
             self._server = _Server(config, self._ready)
             self._server.run(sockets=[self._socket])

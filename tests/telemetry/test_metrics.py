@@ -154,6 +154,7 @@ def test_what_alerts_look_at_stands_at_zero_from_the_start():
     for name, labels in [
         ("upstream_key_rejections_total", {"code": "upstream_auth"}),
         ("upstream_key_rejections_total", {"code": "upstream_quota"}),
+        ("pictures_lost_total", {"outcome": "download_failed"}),
         ("unknown_outcomes_total", {"model": "V3", "cause": "answer"}),
         ("unknown_outcomes_total", {"model": "V3", "cause": "worker"}),
         ("circuit_open", {"model": "V3"}),

@@ -101,7 +101,10 @@ FAILURES: tuple[Failure, ...] = (
     _unavailable("server_overloaded", "This worker has too many calls in flight and in its queue."),
     _unavailable("redis_unavailable", "The gateway's store does not answer; nothing was bought."),
     _unavailable("lease_lost", "This worker was too slow to buy safely; nothing was bought."),
-    _unavailable("draining", "This worker is shutting down; nothing was bought."),
+    _unavailable(
+        "draining",
+        "This worker is shutting down. Nothing was bought, or another worker collects the image: send it again.",
+    ),
     _of(DeadlineExceeded)(
         "timeout", "The image is still being made, but the request has waited as long as it may. Send it again."
     ),

@@ -5,13 +5,16 @@ from itertools import groupby
 from typing import Any
 
 from gateway.api.docs.errors import FAILURES, Failure
-from gateway.api.docs.wording import TEXT, WHOLE
+from gateway.api.docs.wording import REQUEST_HEADERS, TEXT, WHOLE
 
 Schema = dict[str, Any]
 
 _ALWAYS = ("x-request-id", "openai-processing-ms", "openai-version")
-_ON_IMAGES = ("x-gateway-generation-id", "x-gateway-cost-usd", "x-gateway-cache",
+_ON_IMAGES = ("x-gateway-generation-id", "x-gateway-cost-usd", "x-gateway-cache", "age",
               "x-gateway-adjusted", "x-gateway-ignored")  # fmt: skip
+_ON_LIMITED = tuple(
+    f"x-ratelimit-{what}-{unit}" for unit in ("requests", "images") for what in ("limit", "remaining", "reset")
+)
 _ON_ERRORS = ("retry-after", "retry-after-ms", "x-should-retry")
 
 
@@ -37,11 +40,15 @@ def _images() -> dict[str, Schema]:
         "tags": ["Images"],
         "operationId": "createImage",
         "summary": "Make images",
-        "description": "Waits until the images are there, on every model. A client that leaves early stops nothing.",
+        "description": "Waits until the images are there, on every model. A client that leaves early stops nothing. "
+        "An identical request of the same team, within the hour, gets the same images unless it says otherwise.",
+        "parameters": [
+            _parameter(name, "header", meaning, required=False) for name, meaning in REQUEST_HEADERS.items()
+        ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": ref}}},
         "responses": {
-            "200": _ok("The images.", _json("ImagesResponse"), _ON_IMAGES),
-            **_failures(row for row in FAILURES if row.code not in elsewhere),
+            "200": _ok("The images.", _json("ImagesResponse"), (*_ON_IMAGES, *_ON_LIMITED)),
+            **_failures((row for row in FAILURES if row.code not in elsewhere), _ON_LIMITED),
         },
     }
     show = {
@@ -84,7 +91,13 @@ def _operation() -> dict[str, Schema]:
     return {
         "/healthz": public("healthz", "Tell whether it is alive", "The process answers.", "application/json", _ALIVE),
         "/readyz": {"get": _readiness()},
-        "/metrics": public("metrics", "Measure it", "Prometheus' text, of one worker.", "text/plain", TEXT),
+        "/metrics": public(
+            "metrics",
+            "Measure it",
+            "Prometheus' text, of all workers; not here where they have a port of their own.",
+            "text/plain",
+            TEXT,
+        ),
         "/openapi.json": public("openapi", "Describe it to programs", "OpenAPI 3.1.", "application/json", _ANY),
         "/docs": public("docs", "Describe it to people", "The same as a page.", "text/html", TEXT),
     }
@@ -102,8 +115,8 @@ def _get(tag: str, identifier: str, summary: str, success: Schema, failures: Ite
     return {"tags": [tag], "operationId": identifier, "summary": summary, "responses": responses}
 
 
-def _parameter(name: str, place: str, description: str, schema: Schema = TEXT) -> Schema:
-    return {"name": name, "in": place, "required": True, "description": description, "schema": schema}
+def _parameter(name: str, place: str, description: str, schema: Schema = TEXT, *, required: bool = True) -> Schema:
+    return {"name": name, "in": place, "required": required, "description": description, "schema": schema}
 
 
 def _json(name: str) -> Schema:
@@ -122,12 +135,12 @@ def _coded(*codes: str | None) -> list[Failure]:
     return [row for row in FAILURES if row.code in codes]
 
 
-def _failures(rows: Iterable[Failure]) -> Schema:
+def _failures(rows: Iterable[Failure], headers: Iterable[str] = ()) -> Schema:
     """Group the errors of a route by status."""
     return {
         str(status): {
             "description": "\n".join(f"`{row.code or 'null'}`: {row.when}" for row in group),
-            "headers": _headers([*_ALWAYS, *_ON_ERRORS]),
+            "headers": _headers([*_ALWAYS, *_ON_ERRORS, *headers]),
             "content": _json("Error"),
         }
         for status, group in groupby(sorted(rows, key=lambda row: row.status), key=lambda row: row.status)

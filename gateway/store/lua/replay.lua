@@ -7,6 +7,11 @@ if not redis.call('SET', prefix .. 'spooled:' .. a.id, 1, 'NX', 'EX', config.dis
   return '{}'
 end
 local day, month = calendar(at)
+-- Where only the reply to its admission was lost, it has reserved already: that is what is settled.
+local held = read(gen_key(a.id), 'state', 'day', 'month')
+if held.state == 'open' then
+  day, month = held.day, held.month
+end
 local g = {
   key = a.key, model = a.model, fp = a.fp, n = tostring(a.n), counts = cjson.encode(a.counts), day = day, month = month,
   at = tostring(at), user = a.user or '', plan = a.plan, epoch = '1', charge = config.charge_unknown and '1' or '0',
@@ -23,7 +28,11 @@ for name, value in pairs(g) do
   fields[#fields + 1] = value
 end
 redis.call('HSET', gen_key(a.id), unpack(fields))
-count(day, a.key, a.model, 'requests', 1)
-move('day:' .. day, a.key, a.n, 0, WINDOW_KEPT_S)
-move('month:' .. month, a.key, a.estimate or 0, 0, WINDOW_KEPT_S)
+if not held.state then
+  count(day, a.key, a.model, 'requests', 1)
+end
+if held.state ~= 'open' then
+  move('day:' .. day, a.key, a.n, 0, WINDOW_KEPT_S)
+  move('month:' .. month, a.key, a.estimate or 0, 0, WINDOW_KEPT_S)
+end
 return cjson.encode(finish(a.id, g, config))
