@@ -228,7 +228,7 @@ def broken(tmp_path, text):
         ('use = "takes", field = "image", max = 16', 'use = "wants", field = "image"', "wants"),
         ("max = 16", "max = 0", ">= 1"),
         ("time_limit_s = 360", "time_limit_s = 0", "> 0"),
-        ("factor = 1.25", "factor = 0.5", ">= 1"),
+        ("factor = 1.15", "factor = 0.5", ">= 1"),
         ("first_s = 0.6", "first_s = 0", "> 0"),
         ("amount = 0.011", "amount = -1", ">= 0"),
         ('quality = "low", size', 'quality = "lowest", size', "lowest"),

@@ -37,7 +37,9 @@ class Patience:
     ) -> None:
         self._generations = generations
         self._ticket = ticket
-        self._left = asyncio.ensure_future(_left(request))
+        # Nobody needs to know whether a client stays that has nothing to wait for, and from whom nothing is claimed.
+        is_at_once = ticket.task.done() and not ticket.is_claimable
+        self._left = None if is_at_once else asyncio.ensure_future(_left(request))
         self._ends = asyncio.get_running_loop().time() + seconds
         self._is_answered = False
 
@@ -45,8 +47,10 @@ class Patience:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        left = self._left.done()
-        self._left.cancel()
+        left = False
+        if self._left is not None:
+            left = self._left.done()
+            self._left.cancel()
         self._generations.leave(self._ticket, answered=self._is_answered and not left)
 
     def answered(self, response: T) -> T:
@@ -72,9 +76,11 @@ class Patience:
     async def outcome_within(self, seconds: float) -> Outcome | None:
         """Wait for the outcome, at most so many seconds; None if that is not enough. Raises as `outcome` does."""
         task = self._ticket.task
-        await asyncio.wait({task, self._left}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if self._left.done():
-            raise ClientLeft
+        if self._left is not None:
+            either: set[asyncio.Future[Any]] = {task, self._left}
+            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if self._left.done():
+                raise ClientLeft
         if task.done():
             error = task.exception()
             if error is not None:  # one that invites a retry leaves it what was bought, and may yet arrive

@@ -190,7 +190,7 @@ class Generations:
             ticket.wish.phases.lap("store", began, self._clock())
         ticket.cache = "hit" if verdict.kind == "hit" else "joined"
         ticket.age_s = verdict.age_ms // 1000
-        ticket.own(_just(Outcome(pictures, usage, 0)))
+        ticket.have(Outcome(pictures, usage, 0))
 
     async def _lead(self, ticket: Ticket, verdict: Verdict, began: float) -> None:
         wish, plan = ticket.wish, ticket.wish.plan
@@ -285,10 +285,6 @@ class Generations:
         task = asyncio.get_running_loop().create_task(attempt())
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
-
-
-async def _just(outcome: Outcome) -> Outcome:
-    return outcome
 
 
 def _lost_on_the_way() -> OutcomeUnknown:

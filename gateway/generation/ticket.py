@@ -19,7 +19,7 @@ class Ticket:
     `is_claimable` tells that a retry may claim what this request is not given.
     """
 
-    task: asyncio.Task[Outcome]
+    task: asyncio.Future[Outcome]
 
     def __init__(self, wish: Wish, ledger: Journal) -> None:
         self.wish = wish
@@ -56,11 +56,17 @@ class Ticket:
         self.task = generation.task
         self._owns_task = False
 
+    def have(self, outcome: Outcome) -> None:
+        """Take what there is already."""
+        self.task = asyncio.get_running_loop().create_future()
+        self.task.set_result(outcome)
+
     def own(self, work: Coroutine[Any, Any, Outcome]) -> None:
         """Wait for work that ends with the request."""
-        self.task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(hear)
+        self.task = task
         self._owns_task = True
-        self.task.add_done_callback(hear)
 
     def release(self, *, answered: bool) -> None:
         """Wait no more."""
