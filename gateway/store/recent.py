@@ -39,6 +39,3 @@ class Recent(Generic[V]):
         self._held.move_to_end(name)
         if len(self._held) > self._size:
             self._held.popitem(last=False)
-
-    def forget(self, name: str) -> None:
-        self._held.pop(name, None)
