@@ -91,7 +91,10 @@ class Keeper:
             for generation in expired:
                 self._emit(GenerationExpired(generation.id, team, generation.model, generation.state))
             for found in taken:
-                self._generations.take_over(found)
+                try:
+                    self._generations.take_over(found)
+                except Exception as trouble:  # noqa: BLE001  one record that nobody can read must not hold up the rest
+                    self._emit(StoreTroubled("sweep", trouble))
 
     async def book(self) -> None:
         """Book what was made while Redis was away."""

@@ -281,3 +281,16 @@ async def test_one_teams_trouble_costs_no_other_teams_lease(worker_with, sandbox
     assert await lease_of(worker, ticket.id) > before
     assert [event.chore for event in events.of(StoreTroubled)] == ["renew"]
     await worker.die()
+
+
+async def test_a_record_that_nobody_can_read_holds_up_no_other(worker_with, sandbox, events):
+    """What a newer version has written is left to it; the task beside it is collected."""
+    dead, heir = await worker_with(keeps=False, **SHORT), await worker_with(keeps=False)
+    odd = await begin(dead, plan_for("flux-kontext-max", prompt="[[sandbox:task-hold]] odd"))
+    good = await begin(dead, plan_for("flux-kontext-max", prompt="[[sandbox:task-hold]] good"))
+    await until(lambda: odd.leads.stages == good.leads.stages == ["submitted"])
+    await dead.redis.hset(f"{{art}}:gen:{odd.id}", "plan", '{"from": "another version"}')
+    await dead.die()
+    await heir.keep()
+    await until(lambda: [event.generation_id for event in events.of(GenerationTaken)] == [good.id])
+    sandbox.release()

@@ -30,6 +30,11 @@ redis.call('ZREM', prefix .. 'unresolved', id)
 if redis.call('GET', prefix .. 'unknown:' .. g.fp) == id then
   redis.call('DEL', prefix .. 'unknown:' .. g.fp)
 end
+-- What upstream never charged may be bought under the same idempotency key after all.
+local idem = g.idem and prefix .. 'idem:' .. g.idem
+if idem and charged == 0 and redis.call('HGET', idem, 'gen') == id then
+  redis.call('DEL', idem)
+end
 return cjson.encode({
   state = 'unknown', was = was, charged = charged, cost = tonumber(g.cost) + charged - was, month = g.month,
 })

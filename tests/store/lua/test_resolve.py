@@ -71,3 +71,11 @@ async def test_a_late_picture_brings_its_spare_cost_along(books):
     await books.lose(name)
     await books.deliver(name, spare=9)
     assert await books.redis.hget("{art}:usage:20261122", "k1|V3|spare") == b"9"
+
+
+@pytest.mark.parametrize(("charged", "kind"), [(0, "lead"), (None, "unknown")])
+async def test_what_was_never_charged_may_be_bought_under_its_idempotency_key(books, charged, kind):
+    """Its repetition leads anew; of what was charged it still buys nothing."""
+    name = await lost(books, idempotency="i", body="b")
+    await books.ledger.resolve("art", name, charged, "ann", "")
+    assert (await books.ask(n=3, parts=[1, 1, 1], idempotency="i", body="b")).kind == kind
