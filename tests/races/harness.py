@@ -91,9 +91,10 @@ class Gateway:
     def kill(self):
         """Kill the launcher and every worker at once, as a power cut would."""
         pids = [self.process.pid, *descendants(self.process.pid)]
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # none of them lives to see another one's end
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
         self._reap()
         until(lambda: not any(alive(pid) for pid in pids), "the end of all processes")
 
