@@ -128,6 +128,35 @@ def test_redis_away_is_served_where_allowed(durable_valkey, upstream, tmp_path):
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("policy", ["deny", "allow"])
+def test_a_cluster_stands_still_under_load(own_cluster, upstream, tmp_path, policy):
+    """All nodes are stopped and go on: the policy holds meanwhile, and afterwards all is booked that was bought, once."""
+    upstream.reset()
+    _, key = mint(own_cluster.url)
+    for node in own_cluster.nodes:
+        node.call("CONFIG", "SET", "cluster-node-timeout", 60_000)  # stopped together, none fails over
+    environ = {"GATEWAY_REDIS_DOWN": policy, "GATEWAY_REDIS_COMMAND_TIMEOUT_S": "0.5"}
+    with Gateway(tmp_path / "a", upstream, own_cluster.url, workers=1, **environ) as gateway:
+        client = client_of(gateway.url, key)
+        assert None is ask(client, "before").error
+        with asking(client, [f"amid {i}" for i in range(4)]) as futures:
+            until(lambda: upstream.stats().paid_calls >= 2, "some submits")
+            for node in own_cluster.nodes:
+                node.pause()
+            told = ask(client_of(gateway.url, key, max_retries=0), "meanwhile", model="V3", response_format="b64_json")
+            for node in own_cluster.nodes:
+                node.resume()
+            seen = [future.result() for future in futures]
+        until(lambda: Books(own_cluster).counted()["images"] == sum(submits(upstream).values()), "all bookings", 60)
+        booked = Books(own_cluster).balance()
+
+    assert told.error == {"deny": "redis_unavailable", "allow": None}[policy]
+    assert [None] * 4 == [one.error for one in seen]
+    assert 1 == max(submits(upstream).values())
+    assert 0 == booked["unknown"]
+
+
+@pytest.mark.timeout(600)
 def test_a_replica_is_promoted(sentinel, upstream, tmp_path):
     """The primary is killed amid paid work: with `wait` nothing that was acknowledged is lost, and nothing paid twice."""
     upstream.reset()
