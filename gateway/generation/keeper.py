@@ -87,7 +87,11 @@ class Keeper:
     async def sweep(self) -> None:
         """Look after what is overdue, in any team."""
         for team in await self._ledger.overdue(await self._teams(), self._now()):
-            taken, expired = await self._ledger.expire(team, takes_over=not self._generations.is_closing)
+            try:
+                taken, expired = await self._ledger.expire(team, takes_over=not self._generations.is_closing)
+            except RedisTrouble as trouble:  # as above: of one shard
+                self._emit(StoreTroubled("sweep", trouble))
+                continue
             for generation in expired:
                 self._emit(GenerationExpired(generation.id, team, generation.model, generation.state))
             for found in taken:

@@ -218,7 +218,7 @@ class Journal(Protocol):
         ...
 
 
-class Ledger:
+class Ledger(Journal):
     """`clock` gives unix seconds in place of Redis's own clock, for tests.
 
     Redis trouble is raised as it comes, but where a method says that it raises Unavailable.
@@ -253,10 +253,6 @@ class Ledger:
         unless_abandoned: bool = False,
         turn: int = 0,
     ) -> Literal["ok", "lost", "abandoned"]:
-        """Write a part's state down and renew the lease; with `unless_abandoned` only if somebody else waits.
-
-        `turn` counts the marks of a part: one that was delayed on its way does not undo a later one.
-        """
         abandons = "1" if unless_abandoned else ""
         lease = self.rules.lease_ms
         reply = await self._run(
@@ -278,7 +274,6 @@ class Ledger:
     async def settle(
         self, team: str, generation: str, epoch: int, parts: Iterable[PartReport], error: bytes = b""
     ) -> Settled:
-        """Take in what became of parts; the last one ends the generation. Repeating it changes nothing."""
         reports = msgspec.json.encode(list(parts))
         reply = await self._run("settle", team, generation, epoch, reports, error, self._config, durable=True)
         return msgspec.json.decode(reply, type=Settled)
@@ -309,11 +304,9 @@ class Ledger:
         return [team for team, due in zip(teams, found, strict=True) if due]
 
     async def left(self, team: str, generation: str) -> None:
-        """Note that the client of a generation is gone."""
         await self._run("leave", team, generation, "left", self.rules.unclaimed_s)
 
     async def answered(self, team: str, generation: str) -> None:
-        """Note that the client of a generation has its pictures, so that no retry needs to claim them."""
         await self._run("leave", team, generation, "answered", self.rules.unclaimed_s)
 
     async def ending(self, team: str, generation: str) -> Ending:

@@ -1,13 +1,12 @@
 import json
-import os
 import re
-import shutil
 import subprocess
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.deploy.documents import DEPLOY, load
+from tests.support.promtool import needs_promtool
 
 SERVICES = load("compose.yaml")["services"]
 PROMETHEUS = load("prometheus/prometheus.yml")
@@ -45,9 +44,7 @@ def test_prometheus_finds_its_rules():
     assert list((DEPLOY / "prometheus").glob(pattern))
 
 
-@pytest.mark.skipif(
-    not shutil.which("promtool") and "CI" not in os.environ, reason="needs promtool (Debian: prometheus)"
-)
+@needs_promtool
 def test_prometheus_takes_its_configuration(tmp_path):
     """And refuses another."""
 
