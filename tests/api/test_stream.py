@@ -48,6 +48,7 @@ def test_signs_of_life_before_a_slow_picture(lively, sandbox):
         with http.stream("POST", "/v1/images/generations", json=body) as answer:
             lines = answer.iter_lines()
             comments = [next(lines) for _ in range(6)]
+            sandbox.wait_for(lambda: 1 == sandbox.stats().paid_calls)
             sandbox.release()
             rest = list(lines)
 

@@ -40,7 +40,7 @@ def free_port():
 class Gateway:
     """`gateway serve` as people start it; it keeps its port when it is started again."""
 
-    def __init__(self, directory, sandbox, redis_url, *, workers=2, **environ):
+    def __init__(self, directory, sandbox, redis_url, *, workers=2, lease_s=LEASE_S, **environ):
         directory.mkdir(exist_ok=True)
         self.directory = directory
         self.port = free_port()
@@ -53,7 +53,7 @@ class Gateway:
             "REDIS_URL": redis_url,
             "GATEWAY_STATE_DIR": str(directory / "state"),
             "GATEWAY_MODELS": str(hasty_catalogue(directory)),
-            "GATEWAY_GENERATIONS_LEASE_S": str(LEASE_S),
+            "GATEWAY_GENERATIONS_LEASE_S": str(lease_s),
             "GATEWAY_GENERATIONS_SWEEP_S": "0.2",
             "GATEWAY_GENERATIONS_CHECK_S": "0.3",
             "GATEWAY_UPSTREAM_BACKOFF_S": "0.05",

@@ -14,6 +14,7 @@ from tests.races.harness import Books, Gateway, limit, mint, rounds
 REQUESTS = 200
 COVERED = 37
 PRICE = 40_000  # micro-dollars of one flux-kontext-pro picture
+UNBROKEN_S = 60  # a lease that no pause of a busy machine outlasts: what it returned would be somebody else's to take
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +34,8 @@ def pair(store, upstream, tmp_path):
     """Give two gateways with state directories of their own on one Redis."""
     upstream.reset()
     with (
-        Gateway(tmp_path / "a", upstream, store.url, workers=1) as one,
-        Gateway(tmp_path / "b", upstream, store.url, workers=1) as other,
+        Gateway(tmp_path / "a", upstream, store.url, workers=1, lease_s=UNBROKEN_S) as one,
+        Gateway(tmp_path / "b", upstream, store.url, workers=1, lease_s=UNBROKEN_S) as other,
     ):
         yield one, other
 

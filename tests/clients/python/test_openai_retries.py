@@ -68,7 +68,7 @@ def test_deadline(gateway, sandbox):
             client.images.generate, model="V3", prompt="[[sandbox:hold]] a fox", response_format="b64_json"
         )
         try:
-            sandbox.wait_for(lambda: answers or waiting.done())
+            sandbox.wait_for(lambda: (answers and 1 == sandbox.stats().paid_calls) or waiting.done())
         finally:
             sandbox.release()
         reply = waiting.result()

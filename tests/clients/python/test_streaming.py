@@ -48,6 +48,7 @@ def test_signs_of_life(lively, sandbox):
     ):
         assert "text/event-stream" == stream.response.headers["content-type"].partition(";")[0]
         assert stream.response.headers["x-request-id"].startswith("req_")
+        sandbox.wait_for(lambda: 1 == sandbox.stats().paid_calls)
         sandbox.release()
         completed(stream)
 
@@ -101,6 +102,7 @@ def test_late_errors(lively, sandbox, drill, code):
         ) as client,
         client.images.generate(model="V3", prompt=f"[[sandbox:hold]] [[sandbox:{drill}]] a fox", stream=True) as stream,
     ):
+        sandbox.wait_for(lambda: 1 == sandbox.stats().paid_calls)
         sandbox.release()
         with pytest.raises(openai.APIError) as raised:
             list(stream)
