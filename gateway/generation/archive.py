@@ -48,6 +48,10 @@ class Archive:
             kept.append(_Kept(p.sha256, p.format, p.width, p.height, p.has_alpha, p.revised_prompt))
         return msgspec.json.encode(_Part(kept, usage)).decode()
 
+    async def prolong(self, pictures: list[Picture], life_s: float) -> None:
+        """Keep pictures that were loaded for at least `life_s` seconds from now. Raises RedisTrouble."""
+        await together([self._blobs.keep(picture.sha256, picture.data, life_s) for picture in pictures])
+
     async def load(self, records: str) -> tuple[list[Picture], Usage | None]:
         """Fetch the pictures that a list of records names, and the sum of their tokens.
 

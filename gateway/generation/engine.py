@@ -94,6 +94,8 @@ class Generations:
             if ticket.is_claimable:  # claimed, and then not to be read: its next retry needs it
                 self._chore(ticket.ledger.left(wish.team, ticket.id))
             raise
+        if wish.idempotency and ticket.is_free:
+            ticket.task.add_done_callback(self._remember)
         return ticket
 
     def leave(self, ticket: Ticket, *, answered: bool) -> None:
@@ -261,6 +263,11 @@ class Generations:
         raise UpstreamFailed(
             "The picture was made and charged, but could not be kept for this request.", code="result_lost"
         )
+
+    def _remember(self, task: asyncio.Future[Outcome]) -> None:
+        """Keep what an idempotency key stands for as long as the key, whoever has bought it."""
+        if not task.cancelled() and task.exception() is None:
+            self._chore(self._archive.prolong(task.result().pictures, self._ledger.rules.idempotency_s))
 
     def _launch(
         self,

@@ -36,8 +36,7 @@ class Hosting:
 
         """
         signer = await self._signer()
-        if not await self._blobs.extend(picture.sha256, self._life_s):
-            await self._blobs.put(picture.sha256, picture.data, self._life_s)
+        await self._blobs.keep(picture.sha256, picture.data, self._life_s)
         path = f"{PREFIX}{picture.sha256}.{EXTENSIONS[picture.format]}"
         expires = int(self._clock() + self._life_s)
         return f"{path}?expires={expires}&signature={signer.sign(path, expires)}"

@@ -38,8 +38,9 @@ class Blobs:
         self._fresh.put(name, self._clock() + life_s)
 
     async def _put(self, key: str, data: bytes, life: int) -> None:
-        if (await send(self._redis, key, [("SET", key, data, "EX", life, "NX")]))[0] is None:
-            await send(self._redis, key, [("EXPIRE", key, life, "GT")])
+        while (await send(self._redis, key, [("SET", key, data, "EX", life, "NX")]))[0] is None:
+            if await self._extend(key, life):
+                return
 
     async def extend(self, name: str, life_s: float) -> bool:
         """Let the bytes of that name live at least `life_s` seconds from now; False if they are gone.
@@ -48,9 +49,15 @@ class Blobs:
         """
         if (self._fresh.get(name) or 0) >= self._clock() + life_s:
             return True
-        key = f"blob:{name}"
-        replies = await send(self._redis, key, [("EXPIRE", key, math.ceil(life_s), "GT"), ("EXISTS", key)])
-        return bool(replies[1])
+        return await self._extend(f"blob:{name}", math.ceil(life_s))
+
+    async def _extend(self, key: str, life: int) -> bool:
+        return bool((await send(self._redis, key, [("EXPIRE", key, life, "GT"), ("EXISTS", key)]))[1])
+
+    async def keep(self, name: str, data: bytes, life_s: float) -> None:
+        """Let bytes that are probably there live at least `life_s` seconds from now; put them if they are gone."""
+        if not await self.extend(name, life_s):
+            await self.put(name, data, life_s)
 
     async def get(self, name: str) -> bytes | None:
         """Fetch the bytes of that name; None if they are gone, or the name never was one."""

@@ -62,6 +62,33 @@ def test_an_idempotency_key_joins_what_is_under_way(gateway, key, sandbox):
     assert 1 == sandbox.stats().paid_calls
 
 
+def lives(valkey):
+    """Tell how many seconds each picture's bytes have left, rounded up."""
+    with valkey.client() as redis:
+        return [-(-redis.pttl(name) // 1000) for name in redis.keys("blob:*")]
+
+
+def test_an_idempotency_key_keeps_a_hit(ask, sandbox, valkey):
+    """As long as itself, though what was hit is kept for less."""
+    ask()
+    kept = lives(valkey)
+    assert "hit" == told(ask(idempotency_key="order-1"))[0]
+    sandbox.wait_for(lambda: [86400] == lives(valkey) > kept)
+
+
+def test_an_idempotency_key_keeps_what_it_joined(gateway, key, ask, sandbox, valkey):
+    """As long as itself, though who bought it named no key."""
+    sandbox.drill("V3", "hold")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask)
+        sandbox.wait_for(lambda: 1 == sandbox.stats().paid_calls)
+        second = pool.submit(ask, idempotency_key="order-1")
+        sandbox.wait_for(lambda: ask.sees(JOINED))
+        sandbox.release()
+    assert {"miss", "joined"} == {told(first.result())[0], told(second.result())[0]}
+    sandbox.wait_for(lambda: [86400] == lives(valkey))
+
+
 @pytest.mark.parametrize("drill", ["moderated", "http-500"])
 def test_an_idempotency_key_does_not_remember_failures(ask, sandbox, drill):
     """What failed cleanly may be tried again under the same key, with another body even."""

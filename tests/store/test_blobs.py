@@ -43,6 +43,17 @@ async def test_what_is_gone_cannot_be_lengthened(redis_client):
     assert await redis_client.keys() == []
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_bytes_are_kept_whether_they_are_still_there_or_not(redis_client, is_there):
+    """Their life is lengthened, or they are put back."""
+    blobs = Blobs(redis_client)
+    if is_there:
+        await blobs.put(NAME, IMAGE, 10)
+    await blobs.keep(NAME, IMAGE, 1000)
+    assert await blobs.get(NAME) == IMAGE
+    assert 999 <= await redis_client.pttl(f"blob:{NAME}") / 1000 <= 1000
+
+
 async def test_what_was_put_just_now_need_not_be_asked_for(redis_client):
     """As long as it was put for long enough, and only for a moment: it may be evicted like any other."""
     now = [1000.0]

@@ -150,6 +150,17 @@ async def test_a_report_on_what_is_long_forgotten(team):
     assert before == team.dump()
 
 
+async def test_an_outcome_waits_for_those_who_wait_for_it(team):
+    """A worker that was away from Redis for minutes still learns how it ended, instead of buying it again."""
+    led = await team.lead(counts=(1, 1), fp="fp", shared=True, stores=True)
+    assert "join" == (await team.ask(counts=(1, 1), fp="fp", shared=True, stores=True)).kind
+    await team.settle(led, delivered(), ended("failed", 2))
+    team.pass_s(team.rules.unclaimed_s - 1)
+    assert "delivered" == (await team.ledger.ending("art", led.generation)).state
+    team.pass_s(1)
+    assert "void" == (await team.ledger.ending("art", led.generation)).state
+
+
 async def taken_over(team, led):
     """Let another worker take a generation over that has a task; returns its verdict as that worker would have it."""
     team.lapse()

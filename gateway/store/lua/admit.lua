@@ -161,7 +161,7 @@ end
 
 -- What this key's own client has paid for and not been given: its retry claims it.
 for _, id in ipairs(redis.call('ZRANGE', claims, 0, 999)) do
-  local g = read_all(gen_key(id))
+  local g = read(gen_key(id), 'state', 'ended', 'left', 'epoch')
   local is_open, is_delivered = g.state == 'open', g.state == 'delivered'
   local ended_ago_ms = is_delivered and now - tonumber(g.ended) or 0
   local offered_ago_ms = is_delivered and now - tonumber(redis.call('ZSCORE', claims, id)) or 0
@@ -171,8 +171,8 @@ for _, id in ipairs(redis.call('ZRANGE', claims, 0, 999)) do
     local left = tonumber(g.left)
     local lease_end = tonumber(redis.call('ZSCORE', prefix .. 'due', id) or 0)
     local is_late = tonumber(g.epoch) > 1 or ended_ago_ms > config.late_ms or (is_open and lease_end < now)
-    local results = is_delivered and results_of(g)
     local is_claimable = left and (a.retry or now - left <= config.claim_ms) or (a.retry and is_late)
+    local results = is_claimable and is_delivered and results_of(read_all(gen_key(id)))
     if is_claimable and (is_open or results) then
       redis.call('HDEL', gen_key(id), 'left')
       redis.call('ZREM', claims, id)

@@ -116,10 +116,11 @@ local function publish(id, g, images, config)
   elseif g.idem then
     redis.call('DEL', prefix .. 'idem:' .. g.idem)
   end
-  redis.call('EXPIRE', gen, keep_s)
-  if g.waiters then
+  if g.waiters then -- who waits elsewhere may be away from Redis for a while, and must not buy it again
+    keep_s = math.max(keep_s, config.unclaimed_s)
     redis.call('PUBLISH', 'gateway:ended', prefix .. id)
   end
+  redis.call('EXPIRE', gen, keep_s)
 end
 
 -- Ends a generation all of whose parts have ended: settles it into the windows of its reservation, once.
