@@ -24,6 +24,7 @@ from tests.support.valkey_groups import (  # noqa: F401  fixtures
 )
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """Run two tests a core: half of the time they wait for sockets and processes."""
     return 2 * (os.cpu_count() or 1)
