@@ -1,7 +1,7 @@
 """`POST /v1/images/generations`: the one image endpoint."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -76,15 +76,14 @@ def generations_route(
         async with AsyncExitStack() as stack:
             patience = await stack.enter_async_context(Patience(generations, ticket, request, seconds))
             if not plan.stream:
-                outcome = await patience.outcome()
-                return patience.answered(await answer(request, ticket, plan, outcome, any_size=any_size))
+                response = await answer(request, ticket, plan, await patience.outcome(), any_size=any_size)
+                return deliver(response, ticket, patience, stack)
             events = stream.Events(plan, ticket, patience, facts, clock=clock, any_size=any_size)
             first = await patience.outcome_within(waiting.keepalive_s)
             headers = stream.HEADERS | disclosures(ticket, plan, first)
             if first is not None:
-                return patience.answered(
-                    Response(events.completed(first), media_type=stream.MEDIA_TYPE, headers=headers)
-                )
+                response = Response(events.completed(first), media_type=stream.MEDIA_TYPE, headers=headers)
+                return deliver(response, ticket, patience, stack)
             content = events.all(stack.pop_all(), waiting.keepalive_s)
             return Stream(content, media_type=stream.MEDIA_TYPE, headers=headers)
 
@@ -100,6 +99,23 @@ def generations_route(
         return Response(body, media_type=MediaType.JSON, headers=headers)
 
     return generate
+
+
+def deliver(
+    response: Response[bytes], ticket: Ticket, patience: Patience, stack: AsyncExitStack
+) -> Response[bytes] | Stream:
+    """Send a response; where a retry could claim the pictures, the patience lasts until it has been sent."""
+    if not ticket.may_be_claimed:
+        return patience.answered(response)
+    body = response.content
+
+    async def sent(held: AsyncExitStack) -> AsyncIterator[bytes]:
+        async with held:
+            async for chunk in patience.sending(body):
+                yield chunk
+
+    response.headers["content-length"] = str(len(body))
+    return Stream(sent(stack.pop_all()), media_type=response.media_type, headers=response.headers)
 
 
 def _wish(

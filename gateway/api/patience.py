@@ -1,7 +1,7 @@
 """How long a request waits for its pictures, and what ends the wait early."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self, TypeVar
 
 from litestar import Request
@@ -57,6 +57,12 @@ class Patience:
         """Note that the client gets its answer, unless it has left in the meantime."""
         self._is_answered = True
         return response
+
+    async def sending(self, body: bytes) -> AsyncIterator[bytes]:
+        """Give a body, and note that the client gets its answer only when the connection has taken it."""
+        yield body
+        yield b""  # which waits until there is room again
+        self.answered(None)
 
     async def outcome(self) -> Outcome:
         """Wait for the outcome.

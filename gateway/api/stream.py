@@ -49,8 +49,8 @@ class Events:
                 while outcome is None:
                     yield _KEEP_ALIVE
                     outcome = await self._patience.outcome_within(keepalive_s)
-                yield self.completed(outcome)
-                self._patience.answered(None)
+                async for chunk in self._patience.sending(self.completed(outcome)):
+                    yield chunk
         except ClientLeft:
             self._facts |= {"error_code": "client_left", "error_status": 499}
         except GatewayError as error:

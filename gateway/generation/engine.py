@@ -102,7 +102,7 @@ class Generations:
         """Let go of a request's share; what is being made goes on without it, for the retry to collect."""
         self._waits_no_more(ticket.wish.key_id)
         ticket.release(answered=answered)
-        if answered and (ticket.is_claimable or ticket.is_partial):
+        if answered and ticket.may_be_claimed:
             self._chore(ticket.ledger.answered(ticket.wish.team, ticket.id))
         elif not answered and (ticket.is_claimable or ticket.cache == "miss"):
             self._chore(ticket.ledger.left(ticket.wish.team, ticket.id))

@@ -37,7 +37,12 @@ class Ticket:
         return self.cache in {"hit", "joined"}
 
     @property
-    def is_partial(self) -> bool:
+    def may_be_claimed(self) -> bool:
+        """Whether a retry may claim what this request is given, should it not arrive."""
+        return self.is_claimable or self._is_partial
+
+    @property
+    def _is_partial(self) -> bool:
         """Whether it led and got fewer pictures than it asked for, which are not cached but could be claimed."""
         task = self.task
         if self.cache != "miss" or not task.done() or task.cancelled() or task.exception() is not None:

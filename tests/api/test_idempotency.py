@@ -1,5 +1,8 @@
 """What is bought once, however often it is asked for: idempotency keys, lost answers, clients that left."""
 
+import json
+import re
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import openai
@@ -76,7 +79,7 @@ def test_an_idempotency_key_keeps_a_hit(ask, sandbox, valkey):
     sandbox.wait_for(lambda: [86400] == lives(valkey) > kept)
 
 
-def test_an_idempotency_key_keeps_what_it_joined(gateway, key, ask, sandbox, valkey):
+def test_an_idempotency_key_keeps_what_it_joined(ask, sandbox, valkey):
     """As long as itself, though who bought it named no key."""
     sandbox.drill("V3", "hold")
     with ThreadPoolExecutor(2) as pool:
@@ -156,6 +159,42 @@ def test_what_may_have_been_bought_is_held_back(gateway, ask, sandbox):
     assert (502, 1) == (retry.status_code, calls)
     assert "bypass" == told(anew)[0]
     assert ("hit", 200) == (told(ask())[0], ask().status_code)
+
+
+@pytest.mark.parametrize("form", ["plain", "event stream", "late event stream"])
+def test_an_answer_that_breaks_off_is_collected(sandbox, valkey_url, valkey, form):
+    """A client that is gone amid its unshared picture, which no cache keeps, gets it by its retry, bought once."""
+    is_late = form == "late event stream"
+    prompt = "a fox [[sandbox:slow=0.5]]" if is_late else "a fox"
+    wish = {"model": "doubao-seedream-4-0-250828", "size": "4096x4096", "prompt": prompt, "stream": form != "plain"}
+    wish["response_format"] = "b64_json"
+    gateway = RunningGateway(settings_for(sandbox, valkey_url, server__stream_keepalive_s=0.1 if is_late else 15))
+    gateway.narrow()
+    with gateway:
+        key = gateway.key()
+        body = json.dumps(wish).encode()
+        with socket.socket() as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.connect(("127.0.0.1", int(gateway.url.rpartition(":")[2])))
+            raw.sendall(head(key, len(body)) + body)
+            received = b""
+            while not re.search(rb'b64_json":\s*"....', received):
+                received += raw.recv(100)
+        with valkey.client() as redis:
+            sandbox.wait_for(lambda: [1] == [redis.hexists(name, "left") for name in redis.keys("*:gen:*")])
+        with gateway.http(key) as http:
+            retry = Asker(http)(wish, cache_control="no-store", x_stainless_retry_count="1")
+
+    assert (200, "joined") == (retry.status_code, retry.headers["x-gateway-cache"])
+    assert len(retry.content) > 200_000  # more than all that lies between the gateway and a client that does not read
+    assert 1 == sandbox.stats().paid_calls
+
+
+def head(key, length):
+    return (
+        "POST /v1/images/generations HTTP/1.1\r\nhost: x\r\ncache-control: no-store\r\n"
+        f"authorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n"
+    ).encode()
 
 
 @pytest.mark.parametrize("headers", [{}, {"cache_control": "no-store"}], ids=["shared", "unshared"])
