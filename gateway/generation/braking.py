@@ -66,6 +66,12 @@ class Braking:
                     "UTC of its last day."
                 )
 
+    async def settle_booked(self, team: str, generation_id: str) -> None:
+        """Book what a generation has cost that is in its team's books, and never reserved. Raises RedisTrouble, Unavailable."""
+        cost = await self._cost_of(team, generation_id)
+        if cost is not None:
+            await self._brakes.settle(generation_id, cost)
+
     async def settle(self, generation_id: str, cost: int) -> None:
         """Book what a generation has cost in all, in micro-dollars. Raises RedisTrouble."""
         if self._state.budget is not None:

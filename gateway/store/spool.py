@@ -8,7 +8,7 @@ import fcntl
 import os
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -44,14 +44,24 @@ class _Open:
 class Spool:
     """Keeps to its own file in `directory`, which is locked as long as this process lives. `now` gives unix seconds.
 
+    `booked` hears of each team's generation once its ledger has booked it; it may hear of one again.
+
     Its methods stand for the ledger's of the same name; none of them needs Redis. A disk that takes no line raises
     OSError before anything is bought.
     """
 
-    def __init__(self, directory: Path, ledger: Ledger, *, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        ledger: Ledger,
+        *,
+        booked: Callable[[str, str], Awaitable[None]],
+        now: Callable[[], float],
+    ) -> None:
         self.rules = ledger.rules
         self._directory = directory
         self._ledger = ledger
+        self._booked = booked
         self._now = now
         self._file: BinaryIO | None = None
         self._open: dict[str, _Open] = {}
@@ -128,6 +138,7 @@ class Spool:
             with file:
                 for held, at in _read(file):
                     await self._ledger.replay(held.team, held.admission, at, _complete(held))
+                    await self._booked(held.team, held.admission.id)
                     booked += 1
                 path.unlink(missing_ok=True)
         return booked
@@ -163,6 +174,9 @@ def _locked(path: Path, *, create: bool = False) -> BinaryIO | None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        file.close()
+        return None
+    if not os.fstat(file.fileno()).st_nlink:  # another worker has booked it in the meantime, and taken it away
         file.close()
         return None
     return file

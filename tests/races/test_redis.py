@@ -1,5 +1,6 @@
 """Redis away, restarted and paused in the middle of paid work."""
 
+import asyncio
 import time
 
 import httpx
@@ -7,9 +8,11 @@ import pytest
 
 from gateway.sandbox.server import RunningSandbox
 from gateway.sandbox.world import Settings
+from gateway.store.brakes import Brakes
+from gateway.store.scripts import Scripts
 from tests.races.harness import Books, Gateway, ask, asking, client_of, mint, rounds, submits
 from tests.support.processes import until
-from tests.support.valkey import RunningValkey
+from tests.support.valkey import RunningValkey, gateway_client
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,23 @@ def durable_valkey():
     server = RunningValkey("--appendonly", "yes")
     yield server
     server.close()
+
+
+def brake(url, budget):
+    """Give the whole gateway a budget, in micro-dollars."""
+
+    async def set_budget():
+        async with gateway_client(url) as redis:
+            await Brakes(redis, Scripts(redis)).set_budget(budget)
+
+    asyncio.run(set_budget())
+
+
+def spent_of_all(valkey):
+    """Tell what of the whole gateway's budget is used, in micro-dollars."""
+    with valkey.client() as client:
+        [month] = client.keys("{gateway}:brakes:month:*")
+        return int(client.hget(month, "used") or 0)
 
 
 def assert_paid_once(seen, sandbox):
@@ -98,9 +118,13 @@ def test_redis_away_is_denied_by_default(own_valkey, upstream, tmp_path):
 
 @pytest.mark.timeout(600)
 def test_redis_away_is_served_where_allowed(durable_valkey, upstream, tmp_path):
-    """With `allow`, keys seen lately are served and what they buy is booked when Redis is back, even after a kill."""
+    """With `allow`, keys seen lately are served and what they buy is booked when Redis is back, even after a kill.
+
+    That is in their team's books, and in the budget of the whole gateway.
+    """
     upstream.reset()
     _, key = mint(durable_valkey.url)
+    brake(durable_valkey.url, 1_000_000_000)
     with Gateway(tmp_path / "a", upstream, durable_valkey.url, workers=1, GATEWAY_REDIS_DOWN="allow") as gateway:
         body = {"model": "dall-e-3", "prompt": "a fox", "response_format": "b64_json"}
         headers = {"authorization": f"Bearer {key}"}
@@ -118,6 +142,7 @@ def test_redis_away_is_served_where_allowed(durable_valkey, upstream, tmp_path):
         books = Books(durable_valkey)
         until(lambda: books.counted()["generations"] == 5, "the booking of all five", 60)
         booked = books.balance()
+        until(lambda: spent_of_all(durable_valkey) == booked["cost"], "their cost in the budget of all teams")
 
     assert [200] * 3 == [answer.status_code for answer in served]
     assert ["bypass"] * 3 == [answer.headers["x-gateway-cache"] for answer in served]

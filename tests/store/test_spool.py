@@ -6,6 +6,7 @@ from gateway.store.ledger import Admission, Ledger, PartReport
 from gateway.store.scripts import Scripts
 from gateway.store.spool import Spool
 from tests.support.books import RULES
+from tests.support.ledger import unheard
 from tests.support.ledger_reading import booked, reserved, used
 
 AT = 1_764_000_000.0
@@ -37,7 +38,7 @@ def spool_at(tmp_path, worker_ledger):
     opened = []
 
     def spool():
-        opened.append(Spool(tmp_path / "spool", worker_ledger, now=lambda: AT))
+        opened.append(Spool(tmp_path / "spool", worker_ledger, booked=unheard, now=lambda: AT))
         return opened[-1]
 
     yield spool
@@ -154,7 +155,7 @@ async def test_equal_requests_join_within_the_worker(spool_at):
 async def test_a_disk_that_takes_no_line_stops_the_purchase(worker_ledger, tmp_path):
     """Nothing is bought that would not be booked."""
     (tmp_path / "file").write_text("in the way")
-    spool = Spool(tmp_path / "file" / "spool", worker_ledger, now=lambda: AT)
+    spool = Spool(tmp_path / "file" / "spool", worker_ledger, booked=unheard, now=lambda: AT)
     spool.admit("art", asked())
     with pytest.raises(NotADirectoryError):
         await spool.mark("art", "gen_1", 1, 1, "sent")

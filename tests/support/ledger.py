@@ -32,6 +32,10 @@ def unix(*date):
 NOON = unix(2027, 3, 10, 12)
 
 
+async def unheard(team, generation):
+    """Hear of what a spool has booked, and do nothing."""
+
+
 class Clock:
     """Unix time, kept in milliseconds."""
 
