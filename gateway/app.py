@@ -5,7 +5,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -50,7 +50,6 @@ from gateway.settings import Settings, shipped
 from gateway.store.blobs import FRESH_S, Blobs
 from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
-from gateway.store.connection import RedisTrouble
 from gateway.store.consumption import ConsumptionReader
 from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
@@ -201,8 +200,6 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        with suppress(*RedisTrouble):
-            await braking.refresh()
         chores = asyncio.ensure_future(keeper.run())
         yield
         readiness.draining = True

@@ -16,10 +16,18 @@ class Braking:
         self._brakes = brakes
         self._cost_of = cost_of
         self._state = BrakeState(None, {})
+        self._is_read = False
 
     async def refresh(self) -> None:
         """Read what is set. Raises RedisTrouble."""
         self._state = await self._brakes.read()
+        self._is_read = True
+
+    async def learn(self) -> None:
+        """Read what is set, if this worker is so young that it never has. Raises Unavailable."""
+        if not self._is_read:
+            with redis_needed():
+                await self.refresh()
 
     async def heal(self) -> None:
         """Settle reservations of generations that have ended without telling. Raises RedisTrouble."""
@@ -67,7 +75,7 @@ class Braking:
                 )
 
     async def settle_booked(self, team: str, generation_id: str) -> None:
-        """Book what a generation has cost that is in its team's books, and never reserved. Raises RedisTrouble, Unavailable."""
+        """Book what its team's books say of a generation that never reserved. Raises RedisTrouble, Unavailable."""
         cost = await self._cost_of(team, generation_id)
         if cost is not None:
             await self._brakes.settle(generation_id, cost)

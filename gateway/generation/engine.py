@@ -220,6 +220,8 @@ class Generations:
 
     async def _clear(self, generation: Generation, plan: Plan) -> Callable[[], None]:
         """Ask all that may still hold a purchase up; returns what gives its room back."""
+        if generation.ledger is self._ledger:
+            await self._braking.learn()
         self._braking.check(plan.model)
         self._circuits.check(plan.model)
         give_back = self._slots.place(plan.model, len(plan.parts))

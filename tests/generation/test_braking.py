@@ -77,3 +77,11 @@ async def test_without_a_budget_nothing_is_asked(worker):
     worker.brakes._scripts._redis = gateway_client("unix:///nowhere")
     await worker.braking.reserve("gen_1", "art", V3, 1)
     await worker.braking.settle("gen_1", 1)
+
+
+async def test_a_worker_that_has_just_begun_knows_the_brakes(worker, sandbox):
+    """Its first purchase asks for them, wherever they were set."""
+    await worker.brakes.switch_off("dall-e-3")
+    with pytest.raises(Forbidden):
+        await make(worker, plan_for())
+    assert sandbox.calls == []

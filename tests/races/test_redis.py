@@ -130,6 +130,7 @@ def test_redis_away_is_served_where_allowed(durable_valkey, upstream, tmp_path):
         headers = {"authorization": f"Bearer {key}"}
         url = f"{gateway.url}/v1/images/generations"
         assert 200 == httpx.post(url, json=body, headers=headers).status_code
+        until(lambda: spent_of_all(durable_valkey) == 40_000, "the first in the budget of all teams")
         durable_valkey.kill()
         served = [httpx.post(url, json=body | {"prompt": f"fox {i}"}, headers=headers, timeout=30) for i in range(3)]
         stranger = {"authorization": f"Bearer sk-gw-abcdefghijkl-{'x' * 43}"}
