@@ -19,6 +19,7 @@ from redis.typing import EncodableT
 from gateway.store.exchange import Command, exchange
 
 _ASKING: Command = ("ASKING",)
+_OF_MANY_KEYS = {"EVALSHA", "EVAL"}  # where ASK leads, some of their keys are still missing
 _REDIRECTIONS = 8
 _OTHERS = 4  # connections to a node beside those of callers: for the layout, and for a subscription
 
@@ -76,7 +77,8 @@ class Cluster(RedisCluster):
     async def exchange(self, key: str, commands: Sequence[Command], last_takes_s: float = 0) -> list[Any]:
         """Send `commands` together to the node of `key`, as `exchange.exchange` does, and follow its redirections.
 
-        What the first of them answers decides: a redirection says that it did not run.
+        What the first of them answers decides: a redirection says that it did not run. While its slot moves, a script
+        is not run at all: ASK is its answer.
         """
         async with self.turn():
             await self.initialize()
@@ -88,7 +90,7 @@ class Cluster(RedisCluster):
                     case MovedError() as moved:
                         await self.nodes_manager.move_slot(moved)
                         node, asking = self._node_of(key), False
-                    case AskError() as elsewhere:
+                    case AskError() as elsewhere if commands[0][0] not in _OF_MANY_KEYS:
                         node, asking = self._node_at(elsewhere.host, elsewhere.port), True
                     case ClusterDownError():
                         self._look_beyond(node)

@@ -3,6 +3,9 @@
 
 local prefix = string.match(KEYS[1], '^{[^}]+}:')
 
+-- No such key exists: from a slot that a cluster is moving to another node it cannot be read, and nothing is written.
+redis.call('EXISTS', prefix .. 'moving')
+
 local now = tonumber(ARGV[1])
 if not now then
   local time = redis.call('TIME')
