@@ -27,7 +27,7 @@ class Totals(msgspec.Struct, frozen=True):
 
     `requests` were admitted, and got a generation of their own, a hit of the cache, or joined another request;
     `denied` is those that a limit refused. Of `generations`, `failures` made no image; `unknown` counts images that
-    may have been made and charged, but never arrived.
+    may have been made and charged, but never arrived; `recovered` is how often another worker took one over.
     """
 
     requests: int = 0
@@ -38,6 +38,7 @@ class Totals(msgspec.Struct, frozen=True):
     failures: int = 0
     unknown: int = 0
     denied: int = 0
+    recovered: int = 0
     cost: int = 0
     spare: int = 0
 

@@ -69,6 +69,7 @@ async def test_what_has_a_task_is_handed_over(team):
     assert [] == await team.ledger.renew("art", [(new.generation, new.epoch)])
     assert Settled("delivered", 1, 7, ended=True) == await team.deliver(new, cost=7)
     assert ((1, 0), (7, 0)) == team.windows()
+    assert 1 == team.counters()["recovered"]
     assert ([], []) == await team.expire()
 
 

@@ -5,6 +5,7 @@
 
 local lease_ms, takes_over, config = tonumber(ARGV[2]), ARGV[3] == '1', cjson.decode(ARGV[4])
 local MOST_EPOCHS = 50
+local day = calendar(now)
 local taken, ended = {}, {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'due', '-inf', now, 'LIMIT', 0, 20)) do
   local g = read_all(gen_key(id))
@@ -35,6 +36,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'due', '-inf', now, 'L
       g.epoch = tostring(epoch)
       if has_task then
         lease(id, g.key, now + lease_ms)
+        count(day, g.key, g.model, 'recovered', 1)
+        redis.call('EXPIRE', prefix .. 'usage:' .. day, (config.retention_days + 1) * 86400)
         g.id = id
         g.now = tostring(now)
         taken[#taken + 1] = g

@@ -29,8 +29,8 @@ def test_use_is_told_as_csv(books_api):
     reply = books_api.get("/admin/usage", params={"by": "key", "format": "csv"})
     assert reply.headers["content-type"] == "text/csv; charset=utf-8"
     head, first, second = reply.text.splitlines()
-    assert head == "key,requests,generations,images,hits,joins,failures,unknown,denied,cost_usd,spare_usd"
-    assert (first, second) == ("k1,1,1,2,0,0,0,0,0,0.12,0", "k2,1,1,1,0,0,0,0,0,0.035001,0")
+    assert head == "key,requests,generations,images,hits,joins,failures,unknown,denied,recovered,cost_usd,spare_usd"
+    assert (first, second) == ("k1,1,1,2,0,0,0,0,0,0,0.12,0", "k2,1,1,1,0,0,0,0,0,0,0.035001,0")
 
 
 @pytest.mark.usefixtures("_drawn")
