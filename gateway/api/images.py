@@ -31,8 +31,8 @@ from gateway.generation.plan import Plan, Planner
 from gateway.generation.ticket import Ticket
 from gateway.store.connection import RedisTrouble
 from gateway.store.identity import Identity
+from gateway.store.journal import Verdict
 from gateway.store.keys import Keys
-from gateway.store.ledger import Verdict
 
 _LONGEST_USER = 128
 

@@ -1,6 +1,6 @@
 """`x-ratelimit-*`: what a key may still ask for, as OpenAI spells it."""
 
-from gateway.store.ledger import Verdict
+from gateway.store.journal import Verdict
 
 
 def ratelimit_headers(verdict: Verdict) -> dict[str, str]:

@@ -16,7 +16,7 @@ from gateway.store.books_objects import entry_object, generation_object, resolve
 from gateway.store.connection import redis_needed
 from gateway.store.entries import Entry
 from gateway.store.generation_record import GenerationRecord
-from gateway.store.ledger import Resolved
+from gateway.store.journal import Resolved
 from gateway.store.money import in_dollars
 
 _json = click.option("--json", "json_", is_flag=True, help="Print JSON; times are unix seconds, money is dollars.")

@@ -16,7 +16,7 @@ from gateway.errors import (
     Unauthenticated,
 )
 from gateway.generation.plan import Plan
-from gateway.store.ledger import Admission, Verdict
+from gateway.store.journal import Admission, Verdict
 from gateway.telemetry.phases import Phases
 
 

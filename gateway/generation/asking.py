@@ -6,7 +6,8 @@ from collections.abc import Callable
 from gateway.catalog import Model
 from gateway.errors import Unavailable
 from gateway.generation.admission import Wish, admission, refusal
-from gateway.store.ledger import Journal, Ledger, Verdict
+from gateway.store.journal import Journal, Verdict
+from gateway.store.ledger import Ledger
 from gateway.store.recent import Recent
 from gateway.store.spool import Spool
 from gateway.telemetry.events import Admitted, Emit, ServedWithoutStore

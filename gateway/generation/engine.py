@@ -23,7 +23,8 @@ from gateway.generation.running import Running
 from gateway.generation.ticket import Ticket
 from gateway.generation.waiting import Endings
 from gateway.store.connection import RedisTrouble
-from gateway.store.ledger import Ledger, Taken, Verdict
+from gateway.store.journal import Taken, Verdict
+from gateway.store.ledger import Ledger
 from gateway.telemetry.events import Emit, GenerationTaken, LeaseLost
 
 _MOST_ADMISSIONS = 20  # each further one follows from a generation that came to nothing, or from bytes that were gone

@@ -9,7 +9,7 @@ from gateway.errors import GatewayError, Unavailable
 from gateway.generation.outcome import Outcome
 from gateway.generation.plan import Brief
 from gateway.store.connection import RedisTrouble, redis_needed
-from gateway.store.ledger import Journal
+from gateway.store.journal import Journal
 from gateway.telemetry.phases import Phases
 
 Stage = Literal["reserved", "sent", "submitted", "settling", "done"]

@@ -17,7 +17,7 @@ from gateway.generation.outcome import Outcome, record
 from gateway.generation.pictures import NoPicture, Picture
 from gateway.generation.plan import Part
 from gateway.store.connection import NotDurable, RedisTrouble
-from gateway.store.ledger import PartReport, PartState
+from gateway.store.journal import PartReport, PartState
 from gateway.telemetry.events import BookingDelayed, Emit, PartFailed, SurplusDropped, fault_in, outcome_of
 
 Buy = Callable[[Generation, int, Gate], Awaitable[Result]]

@@ -8,7 +8,7 @@ from gateway.errors import Unavailable
 from gateway.generation.generation import Generation
 from gateway.generation.outcome import Outcome
 from gateway.generation.ticket import hear
-from gateway.store.ledger import Journal
+from gateway.store.journal import Journal
 from gateway.telemetry.events import Emit, GenerationFinished, GenerationStarted, outcome_of
 from gateway.telemetry.log import tag
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from gateway.generation.admission import Wish
 from gateway.generation.generation import Generation
 from gateway.generation.outcome import Outcome
-from gateway.store.ledger import Journal
+from gateway.store.journal import Journal
 
 CacheWord = Literal["hit", "miss", "joined", "bypass"]
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
 from gateway.store.connection import RedisTrouble
-from gateway.store.ledger import Ending, Ledger
+from gateway.store.journal import Ending
+from gateway.store.ledger import Ledger
 from gateway.telemetry.events import Emit, StoreTroubled
 
 _PAUSE_S = 1.0

@@ -13,7 +13,7 @@ from gateway.store.brakes import BrakeState, Spent
 from gateway.store.entries import Entry
 from gateway.store.generation_record import GenerationRecord
 from gateway.store.generations import Told
-from gateway.store.ledger import Resolved
+from gateway.store.journal import Resolved
 from gateway.store.money import in_dollars
 from gateway.store.reconciliation import Proof
 from gateway.store.usage import Report, Totals

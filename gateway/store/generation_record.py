@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gateway.store.ledger import PartState, State
+from gateway.store.journal import PartState, State
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -13,8 +13,9 @@ from gateway.store.connection import Client, redis_needed
 from gateway.store.entries import Entry, forward, newest
 from gateway.store.generation_record import GenerationRecord, from_hash
 from gateway.store.hashes import decoded, text
+from gateway.store.journal import Resolved
 from gateway.store.key_record import check_team
-from gateway.store.ledger import Ledger, Resolved
+from gateway.store.ledger import Ledger
 
 T = TypeVar("T")
 

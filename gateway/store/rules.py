@@ -1,7 +1,7 @@
 """The rules of the ledger as the operator has set them."""
 
 from gateway.settings import Settings
-from gateway.store.ledger import Rules
+from gateway.store.journal import Rules
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -14,7 +14,8 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-from gateway.store.ledger import Admission, Ledger, PartReport, PartState, Settled, State, Verdict
+from gateway.store.journal import Admission, PartReport, PartState, Settled, State, Verdict
+from gateway.store.ledger import Ledger
 
 _ENDED = {"delivered", "failed", "unknown", "dropped"}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.api.ratelimit import go_duration, ratelimit_headers
-from gateway.store.ledger import Allowance, Verdict
+from gateway.store.journal import Allowance, Verdict
 from gateway.store.limits import Limits
 from tests.support.gateway import envelope
 

@@ -6,7 +6,7 @@ import pytest
 from gateway.errors import Conflict, Forbidden, OutcomeUnknown, QuotaSpent, TooManyRequests, Unauthenticated
 from gateway.generation.admission import Policy, admission, dollars, refusal
 from gateway.generation.plan import Brief
-from gateway.store.ledger import Verdict
+from gateway.store.journal import Verdict
 from tests.support.generation import plan_for, wish
 
 PLAN = plan_for("V3", n=3)

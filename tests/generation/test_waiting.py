@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.generation.waiting import Endings
-from gateway.store.ledger import PartReport
+from gateway.store.journal import PartReport
 from gateway.telemetry.events import StoreTroubled
 from tests.support.generation import Events, admitted, plan_for, until
 

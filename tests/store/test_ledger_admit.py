@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.store.ledger import Ledger, Verdict
+from gateway.store.journal import Verdict
+from gateway.store.ledger import Ledger
 from gateway.store.scripts import Scripts
 from tests.support.ledger import NOON, PRICE, UNSHARED, delivered, ended, unix
 from tests.support.relay import relayed

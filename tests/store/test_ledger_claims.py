@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.store.ledger import Ending
+from gateway.store.journal import Ending
 from tests.support.ledger import DAY_S, PRICE, UNSHARED, delivered, ended
 
 IDEM = {"idempotency": "i", "body": "b"}

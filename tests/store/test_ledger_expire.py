@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.store.ledger import Expired, Settled, Verdict
+from gateway.store.journal import Expired, Settled, Verdict
 from tests.support.ledger import PRICE, UNSHARED, delivered, ended, unix
 
 

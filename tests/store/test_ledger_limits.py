@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gateway.store.ledger import Allowance
+from gateway.store.journal import Allowance
 from tests.support.ledger import DAY_S, NOON, PRICE, UNSHARED, delivered, ended, unix
 
 SCOPES = ["key:k1", "team"]

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.store.channel import Channel
-from gateway.store.ledger import ENDED, Settled, Verdict
+from gateway.store.journal import Settled, Verdict
+from gateway.store.ledger import ENDED
 from tests.support.ledger import NOON, PRICE, UNSHARED, delivered, ended
 
 NOTHING = ((0, 0), (0, 0))

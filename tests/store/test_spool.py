@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.store.ledger import Admission, Ledger, PartReport
+from gateway.store.journal import Admission, PartReport
+from gateway.store.ledger import Ledger
 from gateway.store.scripts import Scripts
 from gateway.store.spool import Spool
 from tests.support.books import RULES

@@ -5,7 +5,7 @@ import resource
 
 import pytest
 
-from gateway.store.ledger import Admission, PartReport
+from gateway.store.journal import Admission, PartReport
 from gateway.store.spool import Spool
 from tests.support.ledger import NOON, PRICE, unheard
 

@@ -1,8 +1,9 @@
 import pytest
 
 from gateway.errors import InvalidRequest, NotFound, Unavailable
+from gateway.store.journal import Admission, Rules
 from gateway.store.keys import Keys
-from gateway.store.ledger import Admission, Ledger, Rules
+from gateway.store.ledger import Ledger
 from gateway.store.limits import KINDS, Limits
 from gateway.store.scripts import Scripts
 from gateway.store.teams import TeamRecord, Teams

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from gateway.store.ledger import Admission, Ledger, PartReport, Rules
+from gateway.store.journal import Admission, PartReport, Rules
+from gateway.store.ledger import Ledger
 from gateway.store.scripts import Scripts
 
 RULES = Rules(

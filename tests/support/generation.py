@@ -33,8 +33,9 @@ from gateway.store.blobs import Blobs
 from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
 from gateway.store.generations import GenerationRecords
+from gateway.store.journal import Rules
 from gateway.store.keys import Keys
-from gateway.store.ledger import ENDED, Ledger, Rules
+from gateway.store.ledger import ENDED, Ledger
 from gateway.store.scripts import Scripts
 from gateway.store.spool import Spool
 from gateway.store.watermark import Watermark

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from gateway.store.ledger import Admission, Ledger, PartReport, Rules
+from gateway.store.journal import Admission, PartReport, Rules
+from gateway.store.ledger import Ledger
 from gateway.store.scripts import Scripts
 from tests.support.valkey import gateway_client
 
