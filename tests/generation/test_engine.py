@@ -469,7 +469,14 @@ async def test_a_task_is_handed_over_and_collected_by_another_worker(worker, oth
     assert (retry.id, retry.cache) == (ticket.id, "joined")
     assert sandbox.stats().paid_calls == 1
     assert {event.outcome for event in events.of(GenerationFinished)} == {"handed_over", "delivered"}
-    assert await booked(other) == {"requests": 2, "joins": 1, "generations": 1, "images": 1, "cost": plan.estimate}
+    assert await booked(other) == {
+        "requests": 2,
+        "joins": 1,
+        "recovered": 1,
+        "generations": 1,
+        "images": 1,
+        "cost": plan.estimate,
+    }
     await worker.generations.drain()
 
 

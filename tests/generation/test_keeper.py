@@ -52,7 +52,14 @@ async def test_a_dead_workers_task_is_collected(worker_with, sandbox, events):
     [taken] = events.of(GenerationTaken)
     assert (taken.generation_id, taken.team, taken.model, taken.epoch) == (ticket.id, "art", "flux-kontext-max", 2)
     assert sandbox.stats().paid_calls == 1
-    assert await booked(heir) == {"requests": 2, "joins": 1, "generations": 1, "images": 1, "cost": plan.estimate}
+    assert await booked(heir) == {
+        "requests": 2,
+        "joins": 1,
+        "recovered": 1,
+        "generations": 1,
+        "images": 1,
+        "cost": plan.estimate,
+    }
     assert await reserved(heir) == (0, 0)
 
 
