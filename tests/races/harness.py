@@ -99,10 +99,12 @@ class Gateway:
         until(lambda: not any(alive(pid) for pid in pids), "the end of all processes")
 
     def stop(self):
-        """Stop it as an operator does, and wait."""
-        if self.process is not None and self.process.poll() is None:
+        """Stop it as an operator does, and wait; it must not have ended by itself."""
+        ended = self.process.poll() if self.process else None
+        if self.process is not None and ended is None:
             self.process.terminate()
         self._reap()
+        assert ended is None, f"the gateway had ended by itself with {ended}: {self.log[-1000:]}"
 
     def _reap(self):
         if self.process is not None:
