@@ -81,8 +81,8 @@ def test_models_as_json_is_a_list_of_objects_with_id(run):
     assert "gpt-image-1" in [model["id"] for model in models]
 
 
-def test_models_as_text_is_a_line_per_model(run):
-    """For people: the id, then the other names."""
+def test_models_as_text_begins_a_line_with_each_model(run):
+    """For people; the other names are beneath."""
     lines = run("models").stdout.splitlines()
 
     assert "gpt-image-1" in [line.split()[0] for line in lines]

@@ -272,11 +272,14 @@ def test_a_worker_that_cannot_start_stops_the_start_with_its_error(launch):
 
 
 def test_two_launchers_share_one_state_directory(launch):
-    """The second serves from the first one's store, and takes it over when the first is killed."""
+    """The second serves from the first one's store, says so, and takes it over when the first is killed."""
     state = {"GATEWAY_STATE_DIR": tempfile.mkdtemp()}
     first = launch("first", **state).wait_ready()
     second = launch("second", **state).wait_ready()
     directory = Path(state["GATEWAY_STATE_DIR"])
+    assert f"state     {directory} (embedded)" in first.banner
+    shared = f"shared with the gateway of process {first.process.pid}: the same keys, cache and books"
+    assert f"state     {directory} (embedded, {shared})" in second.banner
     assert not any("valkey-server" in command for command in second.children.values())
 
     kill(first.process.pid)

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import structlog
 from click.testing import CliRunner
 from litestar import Litestar
 
+from gateway.api.access import _EXPOSED
 from gateway.api.admin import admin_router
 from gateway.api.admin.brakes import brakes_router
 from gateway.api.admin.consumption import consumption_router
@@ -19,6 +21,7 @@ from gateway.api.admin.thumbnails import thumbnails_router
 from gateway.api.admin.usage import usage_router
 from gateway.api.docs.errors import FAILURES
 from gateway.api.docs.models import row
+from gateway.api.docs.wording import HEADERS, REQUEST_HEADERS
 from gateway.catalog import load_catalog
 from gateway.cli import COMMANDS as COMMAND_NAMES
 from gateway.cli import gateway as command_line
@@ -124,6 +127,55 @@ def test_every_command_is_one(command):
     """With --help behind it, a command is read, options and all, but not run."""
     result = CliRunner().invoke(command_line, [*command.split(), "--help"])
     assert result.exit_code == 0, result.output
+
+
+def leaves(command, path=()):
+    """Walk the command line down to what can be run."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from leaves(command.get_command(context, name), (*path, name))
+    else:
+        yield path, command
+
+
+def line_of(path, command):
+    """Write the line of a command: how it is called, its options, its first sentence."""
+    options = ["/".join([*o.opts, *o.secondary_opts]) for o in command.params if isinstance(o, click.Option)]
+    arguments = [o.make_metavar(click.Context(command)) for o in command.params if isinstance(o, click.Argument)]
+    limits = [f"--{name.replace('_', '-')}" for name in KINDS_OF_LIMITS]
+    told = [f"`{name}`" for name in options]
+    if set(limits) <= set(options):
+        at = options.index(limits[0])
+        told[at : at + len(limits)] = ["the limits"]
+    what = command.help.partition("\n\n")[0].replace("\n", " ")
+    return f"| `gateway {' '.join([*path, *arguments])}` | {', '.join(told)} | {what} |"
+
+
+def test_the_table_of_commands_is_the_command_line():
+    """Every command, with every option and argument."""
+    assert table("Command") == [line_of(*leaf) for leaf in leaves(command_line)]
+
+
+def test_every_option_has_a_help():
+    """For `--help` is where people look."""
+    options = [option for _, command in leaves(command_line) for option in command.params]
+    assert [option.name for option in options if isinstance(option, click.Option) and not option.help] == []
+
+
+def test_the_table_of_headers_is_what_is_sent_and_read():
+    """Those of answers, then those of requests; all that scripts in browsers may read is in it."""
+    told = {name: text for name, (text, _) in HEADERS.items()}
+    assert table("Header") == [f"| `{name}` | {text} |" for name, text in (told | REQUEST_HEADERS).items()]
+    assert {name.strip() for name in _EXPOSED.split(",")} == set(HEADERS) - {"openai-version"}
+
+
+def test_the_table_of_checks_is_what_is_looked_at():
+    """In the order in which `gateway check` tells of it."""
+    told = [name for line in table("It looks at") for name in re.findall("`(\\w+)`", line.split("|")[1])]
+    modules = [path.read_text() for path in (ROOT / "gateway/cli/checks").glob("*.py")]
+    looked_at = set(re.findall(r'(?:ok|warning|problem|_reach)\(\s*"(\w+)"', "".join(modules)))
+    assert sorted(told) == sorted(looked_at)
 
 
 def test_the_commands_are_found():

@@ -1,7 +1,7 @@
 """What a request says about replays: `Cache-Control` and `Idempotency-Key`."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -40,16 +40,23 @@ def policy_of(lines: Iterable[str]) -> Policy:
     )
 
 
-def idempotency_of(headers: Mapping[str, str], fields: Mapping[str, Any]) -> tuple[str, str]:
-    """Hash the request's `Idempotency-Key` and, where there is one, its body; a body's order of keys is no matter.
+def idempotency_of(lines: Sequence[str], fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Hash the request's `Idempotency-Key`, of which all `lines` are given, and its body; none is ("", "").
+
+    A body's order of keys is no matter.
 
     Raises:
-        InvalidRequest: the key is empty or too long.
+        InvalidRequest: the key is empty, too long, or not the only one.
 
     """
-    key = headers.get("idempotency-key")
-    if key is None:
+    if not lines:
         return "", ""
+    if len(lines) > 1:
+        raise InvalidRequest(
+            f"Invalid 'Idempotency-Key': expected one, but the request has {len(lines)} of them.",
+            param="Idempotency-Key",
+        )
+    (key,) = lines
     if not 1 <= len(key) <= _LONGEST_KEY:
         raise InvalidRequest(
             f"Invalid 'Idempotency-Key': expected 1 to {_LONGEST_KEY} characters, but got {len(key)}.",

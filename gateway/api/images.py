@@ -122,7 +122,7 @@ def _wish(
     request: Request[Any, Any, Any], identity: Identity, presented: str, plan: Plan, fields: Mapping[str, Any]
 ) -> Wish:
     headers = request.headers
-    idempotency, body = idempotency_of(headers, fields)
+    idempotency, body = idempotency_of(headers.getall("idempotency-key", []), fields)
 
     def tell(verdict: Verdict) -> None:
         request.scope["state"]["reply_headers"] = ratelimit_headers(verdict)

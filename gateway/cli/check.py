@@ -3,38 +3,33 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 
 import click
 
-from gateway.catalog import Catalog
-from gateway.cli.books import Books
-from gateway.cli.check_redis import check_servers
-from gateway.cli.finding import Finding, ok, problem, warning
+from gateway.cli.checks.finding import Finding, problem
+from gateway.cli.checks.models import check_models
+from gateway.cli.checks.settings import check_grace, check_settings
+from gateway.cli.checks.store import check_store
+from gateway.cli.checks.upstream import check_upstream
 from gateway.cli.model_names import catalog_of
 from gateway.cli.stored import now
 from gateway.cli.text import as_json, examples
-from gateway.errors import Unavailable
 from gateway.processes import StartFailed
 from gateway.settings import Settings, SettingsError, load_settings
-from gateway.store.connection import Client, connect, redis_needed
-from gateway.store.embedded import Embedded
 from gateway.store.generations import Backlog
-from gateway.store.money import in_dollars
-
-_PATIENCE_S = 10  # a lease that ran out is taken over within a second or two
 
 
 @click.command(epilog=examples("gateway check", "gateway check --json"))
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def check(*, json_: bool) -> None:
-    """Tell what is wrong: settings, Redis, prices, generations that nobody looks after.
+    """Tell what is wrong: settings, prices, Aihubmix, Redis, the clock, generations that nobody looks after.
+
+    Aihubmix is asked for its list of models and for a task that never was, which costs nothing.
 
     Exit status 0 means that nothing has to be mended, 1 that something has. Warnings do not count.
     """
-    findings, backlogs = _check()
+    findings, backlogs = _check(os.environ)
     is_fine = all(finding.level != "problem" for finding in findings)
     if json_:
         told = {"ok": is_fine, "findings": findings, "teams": backlogs}
@@ -46,114 +41,25 @@ def check(*, json_: bool) -> None:
     sys.exit(0 if is_fine else 1)
 
 
-def _check() -> tuple[list[Finding], list[Backlog]]:
+def _check(environ: Mapping[str, str]) -> tuple[list[Finding], list[Backlog]]:
     try:
-        settings = load_settings(os.environ)
+        settings = load_settings(environ)
     except SettingsError as error:
         return [problem("settings", str(error))], []
-    findings = [_settings(settings)]
+    findings = check_settings(settings)
     try:
-        findings += _prices(catalog_of(settings))
+        catalog = catalog_of(settings)
+        findings += check_grace(settings, catalog) + check_models(catalog)
     except SettingsError as error:
         findings.append(problem("models", str(error)))
+    return asyncio.run(_check_servers(settings, findings))
+
+
+async def _check_servers(settings: Settings, findings: list[Finding]) -> tuple[list[Finding], list[Backlog]]:
+    if settings.upstream.api_key:
+        findings = findings + await check_upstream(settings)
     try:
-        more, backlogs = asyncio.run(_redis(settings))
+        more, backlogs = await check_store(settings, now)
     except (SettingsError, StartFailed) as error:
         return [*findings, problem("state", str(error))], []
     return findings + more, backlogs
-
-
-def _settings(settings: Settings) -> Finding:
-    if settings.upstream.api_key:
-        return ok("settings", "are readable")
-    return warning("settings", "have no AIHUBMIX_API_KEY: the gateway draws with the sandbox, and nothing is real")
-
-
-def _prices(catalog: Catalog) -> list[Finding]:
-    missing = [model.id for model in catalog.models if model.price is None]
-    unverified = [model.id for model in catalog.models if model.price and not model.price.verified]
-    converted = [
-        f"{model.id} ({model.price.currency})"
-        for model in catalog.models
-        if model.price and model.price.currency != "USD"
-    ]
-    doubts = [
-        (missing, "no price, so that keys with a budget cannot use them: add one to models.toml"),
-        (unverified, "a price not seen at Aihubmix: compare it with a bill, and set verified in models.toml"),
-        (converted, "a converted price: renew usd and usd_date in models.toml when the rate has moved"),
-    ]
-    found = [warning("models", f"{len(names)} with {told}: {', '.join(names)}") for names, told in doubts if names]
-    return found or [ok("models", f"{len(catalog.models)}, each with a verified price")]
-
-
-async def _redis(settings: Settings) -> tuple[list[Finding], list[Backlog]]:
-    with _urls(settings) as (state_url, blobs_url):
-        async with _client(settings, "redis", state_url) as state, _client(settings, "blobs", blobs_url) as blobs:
-            findings = await check_servers(state, blobs)
-            try:
-                more, backlogs = await _books(Books(state, settings))
-            except Unavailable:  # which was told already
-                return findings, []
-            return findings + more, backlogs
-
-
-async def _books(books: Books) -> tuple[list[Finding], list[Backlog]]:
-    backlogs = await books.generations.backlogs(now() - _PATIENCE_S)
-    with redis_needed():
-        brakes = await books.brakes.read()
-        spent = await books.brakes.spent()
-    findings = [
-        ok("generations", f"{sum(team.open for team in backlogs)} under way, of {len(backlogs)} teams"),
-        *_waiting(backlogs),
-    ]
-    if brakes.budget is not None and spent.used + spent.reserved >= brakes.budget:
-        findings.append(
-            warning(
-                "brakes", f"the budget of ${in_dollars(brakes.budget):f} is used up: `gateway brakes set` raises it"
-            )
-        )
-    if brakes.off:
-        findings.append(warning("brakes", f"off by `gateway brakes off`: {', '.join(sorted(brakes.off))}"))
-    return findings, backlogs
-
-
-def _waiting(backlogs: Sequence[Backlog]) -> Iterator[Finding]:
-    for team in backlogs:
-        if team.overdue:
-            yield problem(
-                "generations",
-                f"{team.overdue} of team {team.team} have lost their worker: a gateway on this Redis takes over",
-            )
-        if team.unresolved:
-            yield warning(
-                "generations",
-                f"{team.unresolved} of team {team.team} have an unknown outcome: "
-                f"`gateway generations list --state unknown --team {team.team}`",
-            )
-
-
-@contextmanager
-def _urls(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Give where state and image bytes are; the embedded servers are started if need be."""
-    if settings.redis.url:
-        yield settings.redis.url, settings.blobs.url or settings.redis.url
-        return
-    own_blobs = None if settings.blobs.url else settings.blobs.max_bytes
-    embedded = Embedded(Path(settings.server.state_dir), blobs_max_bytes=own_blobs)
-    embedded.open()
-    try:
-        yield embedded.url("state"), settings.blobs.url or embedded.url("blobs")
-    finally:
-        embedded.close()
-
-
-@asynccontextmanager
-async def _client(settings: Settings, section: str, url: str) -> AsyncIterator[Client]:
-    try:
-        redis = connect(**(settings.redis.connection() | {"url": url}))
-    except ValueError as error:
-        raise SettingsError(f"{section}.url: {error}") from None
-    try:
-        yield redis
-    finally:
-        await redis.aclose()

@@ -45,7 +45,13 @@ def generations() -> None:
 
 @generations.command(name="list", epilog=examples("gateway generations list", "gateway generations list --state all"))
 @click.option("--team", help="Only this team's.  [default: all]")
-@click.option("--state", type=click.Choice(["open", "unknown", "all"]), default="open", show_default=True)
+@click.option(
+    "--state",
+    type=click.Choice(["open", "unknown", "all"]),
+    default="open",
+    show_default=True,
+    help="Under way, in dispute, or both and what was settled lately.",
+)
 @click.option("--count", type=click.IntRange(1, 1000), default=50, show_default=True, help="Of all: how many settled.")
 @_json
 def list_(team: str | None, state: Literal["open", "unknown", "all"], count: int, *, json_: bool) -> None:

@@ -1,12 +1,14 @@
 """`gateway models`."""
 
 import os
+from collections.abc import Iterator
 
 import click
 import msgspec
 
+from gateway.catalog import Model
 from gateway.cli.model_names import catalog_of
-from gateway.cli.prices import basis, span
+from gateway.cli.prices import basis, rate, span
 from gateway.cli.text import as_table
 from gateway.settings import load_settings
 
@@ -20,9 +22,17 @@ def models(*, as_json: bool) -> None:
     """
     catalog = catalog_of(load_settings(os.environ))
     if as_json:
-        text = msgspec.json.format(msgspec.json.encode(catalog.models), indent=2).decode()
-    else:
-        head = ("ID", "USD PER IMAGE", "PRICE", "ALIASES")
-        rows = [(row.id, span(row.price), basis(row.price), ", ".join(row.aliases)) for row in catalog.models]
-        text = as_table([head, *rows])
-    click.echo(text)
+        click.echo(msgspec.json.format(msgspec.json.encode(catalog.models), indent=2).decode())
+        return
+    rows = [(model.id, span(model.price), basis(model.price)) for model in catalog.models]
+    head, *lines = as_table([("ID", "USD PER IMAGE", "PRICE"), *rows]).splitlines()
+    click.echo(head)
+    for line, model in zip(lines, catalog.models, strict=True):
+        click.echo("\n".join([line, *_notes(model)]))
+
+
+def _notes(model: Model) -> Iterator[str]:
+    if model.price and model.price.currency != "USD":
+        yield f"    converted from {rate(model.price)}"
+    if model.aliases:
+        yield f"    also {', '.join(model.aliases)}"

@@ -12,9 +12,13 @@ def span(price: Price | None) -> str:
 
 
 def basis(price: Price | None) -> str:
-    """Say where a price comes from: seen at Aihubmix, or not; converted, or not; of which day."""
+    """Say where a price comes from: seen at Aihubmix, or not, and on which day."""
     if price is None:
         return "missing"
     seen = "verified" if price.verified else "unverified"
-    rate = "" if price.currency == "USD" else f", {price.currency} at {price.usd:g} USD of {price.usd_date}"
-    return f"{seen} {price.date}{rate}"
+    return f"{seen} {price.date}"
+
+
+def rate(price: Price) -> str:
+    """Write the rate that a price is converted at."""
+    return f"{price.currency} at {price.usd:g} USD of {price.usd_date}"

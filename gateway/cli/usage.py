@@ -34,8 +34,21 @@ _SUMS = ("cost", "spare")
 @click.option("--team", help="Only this team's.  [default: all]")
 @click.option("--since", type=Day(), default="30d", show_default=True, help="The first UTC day: 2026-11-01, or 7d.")
 @click.option("--until", type=Day(), default="today", show_default=True, help="The last UTC day.")
-@click.option("--by", type=click.Choice(["day", "model", "key", "team"]), default="day", show_default=True)
-@click.option("--format", "format_", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option(
+    "--by",
+    type=click.Choice(["day", "model", "key", "team"]),
+    default="day",
+    show_default=True,
+    help="What a line is.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print it.",
+)
 @click.option("--check", is_flag=True, help="Prove counters and reservations instead; exit with 1 if they differ.")
 def usage(
     team: str | None,

@@ -161,6 +161,7 @@ class Launcher:
             sandbox=self._sandbox is not None,
             embedded=self._embedded is not None,
             metrics_url=metrics_url,
+            owner=self._embedded.owner if self._embedded is not None else None,
             secret=asyncio.run(self._mint()) if self._with_key else "",
         )
         sys.stdout.write(text + "\n")

@@ -13,14 +13,25 @@ SANDBOX_WARNING = """\
 ****************************************************************************"""
 
 
-def banner(settings: Settings, url: str, *, sandbox: bool, embedded: bool, secret: str, metrics_url: str = "") -> str:
+def banner(
+    settings: Settings,
+    url: str,
+    *,
+    sandbox: bool,
+    embedded: bool,
+    secret: str,
+    metrics_url: str = "",
+    owner: int | None = None,
+) -> str:
     """Tell where the gateway serves, what it serves from, and how to use it; `secret` is an API key or "".
 
-    `metrics_url` is where metrics have a listener of their own, else "".
+    `metrics_url` is where metrics have a listener of their own, else ""; `owner` is the process of another gateway
+    whose embedded store this one uses, if it does.
     """
     workers = f"{settings.server.workers} worker{'s' if settings.server.workers > 1 else ''}"
     upstream = f"SANDBOX, simulated pictures ({settings.upstream.base_url})" if sandbox else settings.upstream.base_url
-    store = f"{settings.server.state_dir} (embedded)" if embedded else _without_secrets(settings.redis.url)
+    shared = f", shared with the gateway of process {owner}: the same keys, cache and books" if owner else ""
+    store = f"{settings.server.state_dir} (embedded{shared})" if embedded else _without_secrets(settings.redis.url)
     lines = [
         f"Aihubmix image gateway {__version__}",
         f"  serving   {url}/v1  ({workers})",

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from gateway.sandbox.control import PREFIX, control
 from gateway.sandbox.envelope import failure
+from gateway.sandbox.models import MODELS
 from gateway.sandbox.paid import sell
 from gateway.sandbox.record import Call
 from gateway.sandbox.wire import (
@@ -81,6 +82,8 @@ async def _route(world: World, request: Request, call: Call) -> Reply:
     if request.origin == "tasks" and method == "GET" and path.startswith("/v1/tasks/"):
         _authenticate(world, request)
         return world.tasks.poll(unquote(path.removeprefix("/v1/tasks/")))
+    if request.origin == "api" and (method, path) == ("GET", "/v1/models"):  # Aihubmix shows it to everybody
+        return json_reply({"object": "list", "data": [{"id": model.name, "object": "model"} for model in MODELS]})
     predictions = path.startswith("/v1/models/") and path.endswith("/predictions")
     if request.origin == "api" and method == "POST" and (predictions or path == "/v1/images/generations"):
         call.billable = True

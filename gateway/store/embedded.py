@@ -73,6 +73,12 @@ class Embedded:
         """Whether the servers are ours, and end with us."""
         return self._lock is not None
 
+    @property
+    def owner(self) -> int | None:
+        """The process id of the other gateway whose servers these are; None if they are ours."""
+        run = None if self.owned else read_run(self._state_dir)
+        return run.pid if run else None
+
     def url(self, name: str) -> str:
         """Tell where the server `state` or `blobs` is; that stays the same through restarts and take-overs."""
         return f"unix://{quote(str(self._socket(name)))}"

@@ -41,6 +41,17 @@ def test_an_idempotency_key_belongs_to_one_body(ask, sandbox):
     assert 1 == sandbox.stats().paid_calls
 
 
+def test_two_idempotency_keys_are_refused(gateway, key, sandbox):
+    """For either could be the one that was bought under."""
+    lines = [("idempotency-key", "order-1"), ("idempotency-key", "order-2")]
+    with gateway.http(key) as http:
+        answer = http.post("/v1/images/generations", json=FOX, headers=lines)
+
+    assert (400, "invalid_request_error", "invalid_value", "Idempotency-Key") == envelope(answer)
+    assert "2 of them" in message(answer)
+    assert 0 == sandbox.stats().paid_calls
+
+
 def test_an_idempotency_key_belongs_to_one_api_key(gateway, ask):
     """Another key may use the same word for something else."""
     ask(idempotency_key="order-1", cache_control="no-store")

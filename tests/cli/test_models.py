@@ -1,15 +1,26 @@
 import pytest
 
-from gateway.catalog import PerImage, Price
+from gateway.catalog import PerImage, Price, load_catalog
 from gateway.cli.prices import basis, span
+from gateway.settings import shipped
 
 
 def test_a_model_tells_its_price_and_how_far_that_is_known(command):
     """Seen at Aihubmix or not, and converted or not."""
-    lines = {line.split()[0]: line for line in command("models").stdout.splitlines()}
-    assert " 0.04 " in lines["imagen-4.0-generate-001"]
-    assert " verified 2026-11-22 " in lines["imagen-4.0-generate-001"]
-    assert " unverified 2026-11-22, CNY at 0.14 USD of 2026-11-22 " in lines["Qwen-Image"]
+    lines = command("models").stdout.splitlines()
+    (imagen,) = (line for line in lines if line.startswith("imagen-4.0-generate-001 "))
+    assert imagen.split()[1:] == ["0.04", "verified", "2026-11-22"]
+    at = next(number for number, line in enumerate(lines) if line.startswith("Qwen-Image "))
+    assert lines[at].endswith("unverified 2026-11-22")
+    assert lines[at + 1] == "    converted from CNY at 0.14 USD of 2026-11-22"
+
+
+def test_the_list_fits_on_a_terminal_and_has_every_name(command):
+    """Of 100 columns; the other names of a model stand beneath it."""
+    told = command("models").stdout
+    assert max(len(line) for line in told.splitlines()) <= 100
+    names = {name for model in load_catalog(shipped("models.toml")).models for name in (model.id, *model.aliases)}
+    assert [name for name in names if name not in " ".join(told.split())] == []
 
 
 @pytest.mark.parametrize(

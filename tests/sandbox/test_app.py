@@ -25,7 +25,7 @@ def test_nothing_is_sold_at_the_tasks_address(sandbox, path):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/v1/models/ideogram/V3/predictions"), ("GET", "/v1/models"), ("POST", "/v1/images/edits"), ("GET", "/")],
+    [("GET", "/v1/models/ideogram/V3/predictions"), ("POST", "/v1/models"), ("POST", "/v1/images/edits"), ("GET", "/")],
 )
 def test_other_routes_do_not_exist(sandbox, method, path):
     """Anything undocumented is a 404 in Aihubmix's envelope."""
@@ -33,6 +33,16 @@ def test_other_routes_do_not_exist(sandbox, method, path):
     assert reply.status_code == 404
     assert reply.json()["error"]["code"] == "not_found"
     assert reply.headers["x-request-id"] in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer sk-wrong"}, KEY])
+def test_the_list_of_models_is_for_everybody(headers):
+    """As at Aihubmix: it proves nothing about a key, and costs nothing."""
+    with RunningSandbox(Settings(api_key="sk-sandbox-0000")) as sandbox:
+        reply = httpx.get(f"{sandbox.base_url}/v1/models", headers=headers)
+        assert reply.status_code == 200
+        assert {"gpt-image-1", "flux-kontext-max"} < {model["id"] for model in reply.json()["data"]}
+        assert [call.billable for call in sandbox.calls] == [False]
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer sk-", "Bearer gw-1", "Basic sk-1", "sk-1"])

@@ -181,10 +181,7 @@ class Tab:
 
     def click(self, selector):
         """Press a button with the mouse, where it is seen."""
-        place = self.script(
-            f"(e => {{ e.scrollIntoView({{block: 'center', behavior: 'instant'}}); const r = e.getBoundingClientRect(); "
-            f"return [r.x + r.width / 2, r.y + r.height / 2]; }})(document.querySelector({json.dumps(selector)}))"
-        )
+        place = self.script(_PLACE % json.dumps(selector))
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
 
@@ -218,6 +215,23 @@ class Tab:
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         taken = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)
         Path(path).write_bytes(base64.b64decode(taken["data"]))
+
+
+# Where an element is once it has come to rest: a focus just set may still be scrolling to it.
+_PLACE = """(async () => {
+  const e = document.querySelector(%s);
+  const frame = () => new Promise(requestAnimationFrame);
+  const centre = () => { const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; };
+  e.scrollIntoView({block: 'center', behavior: 'instant'});
+  let before, now = centre();
+  do {
+    before = now;
+    await frame();
+    await frame();
+    now = centre();
+  } while (String(before) !== String(now));
+  return now;
+})()"""
 
 
 _SOON = """(async () => {

@@ -12,7 +12,7 @@ from gateway.store.money import in_dollars
 def consumption_router(*, consumption: ConsumptionReader) -> Router:
     """Make the handler."""
 
-    @get("/")
+    @get("/", query=("team",))
     async def list_consumption(request: Request[Any, Any, Any]) -> Response[bytes]:
         found = await consumption.read(request.query_params.get("team"))
         return answer({"data": [_object(one) for one in found]})

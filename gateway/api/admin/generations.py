@@ -24,7 +24,7 @@ _MOST_SETTLED = 1000
 def generations_router(*, generations: GenerationRecords, brakes: Brakes) -> Router:
     """Make the handlers."""
 
-    @get("/")
+    @get("/", query=("team", "state", "count"))
     async def list_generations(request: Request[Any, Any, Any]) -> Response[bytes]:
         asked = request.query_params
         team, state = asked.get("team"), choice(asked.get("state", "open"), ("open", "unknown", "all"), "state")

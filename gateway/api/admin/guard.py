@@ -11,7 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
 
 from gateway.api.sessions import COOKIE, TOKEN_HEADER, Sessions
-from gateway.errors import Forbidden, GatewayError, Unauthenticated
+from gateway.errors import Forbidden, GatewayError, InvalidRequest, Unauthenticated
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
@@ -20,6 +20,7 @@ Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 def guarded(admin_key: str, handlers: Sequence[ControllerRouterHandler], *, sessions: Sessions | None = None) -> Router:
     """Put `handlers` below `/admin`, behind the admin key or a session; without a key they are not there at all.
 
+    A handler names the parameters of its query in its `opt`, as `query`; any other is refused.
     No answer may be kept by a cache, for some hold secrets.
     """
     if not admin_key:
@@ -27,7 +28,7 @@ def guarded(admin_key: str, handlers: Sequence[ControllerRouterHandler], *, sess
     return Router(
         "/admin",
         route_handlers=handlers,
-        guards=[admin_guard(admin_key, sessions)],
+        guards=[admin_guard(admin_key, sessions), _check_query],
         response_headers={"cache-control": "no-store"},
     )
 
@@ -50,6 +51,20 @@ def admin_guard(admin_key: str, sessions: Sessions | None = None) -> Guard:
             raise Unauthenticated("Incorrect admin key provided. It is what the gateway's GATEWAY_ADMIN_KEY says.")
 
     return check
+
+
+async def _check_query(connection: Connection, handler: BaseRouteHandler) -> None:
+    known: Sequence[str] = handler.opt.get("query", ())
+    there_are = f"there are: {', '.join(known)}" if known else "there is none"
+    for name in connection.query_params:
+        if name not in known:
+            raise InvalidRequest(
+                f"There is no query parameter '{name[:80]}' here; {there_are}.",
+                code="unknown_parameter",
+                param=name[:80],
+            )
+        if len(connection.query_params.getall(name)) > 1:
+            raise InvalidRequest(f"The query parameter '{name}' is given more than once.", param=name)
 
 
 async def _check_session(connection: Connection, sessions: Sessions | None) -> None:

@@ -20,7 +20,7 @@ def keys_router(*, keys: Keys, catalog: Catalog, clock: Callable[[], float]) -> 
     def told(key: KeyRecord, status: int = 200) -> Response[bytes]:
         return answer(key_object(key, clock()), status)
 
-    @get("/")
+    @get("/", query=("team",))
     async def list_keys(request: Request[Any, Any, Any]) -> Response[bytes]:
         found = await keys.list(request.query_params.get("team"))
         return answer({"data": [key_object(key, clock()) for key in found]})

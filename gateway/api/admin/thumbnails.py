@@ -16,7 +16,7 @@ _MOST_OF_A_TEAM = 50
 def thumbnails_router(*, thumbnails: Thumbnails | None) -> Router:
     """Make the handlers; without `thumbnails` there are none to see."""
 
-    @get("/")
+    @get("/", query=("team",))
     async def list_thumbnails(request: Request[Any, Any, Any]) -> Response[bytes]:
         team = request.query_params.get("team")
         found = await thumbnails.newest(team, _MOST_OF_A_TEAM) if thumbnails else []

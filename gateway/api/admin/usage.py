@@ -23,7 +23,7 @@ def usage_router(
 ) -> Router:
     """Make the handlers. `clock` gives unix seconds."""
 
-    @get("/")
+    @get("/", query=("team", "since", "until", "by", "format"))
     async def report(request: Request[Any, Any, Any]) -> Response[bytes]:
         asked = request.query_params
         days = {}
@@ -39,7 +39,7 @@ def usage_router(
             return Response(report_csv(made).encode(), media_type="text/csv")
         return answer(report_object(made))
 
-    @get("/check")
+    @get("/check", query=("team",))
     async def check(request: Request[Any, Any, Any]) -> Response[bytes]:
         team = request.query_params.get("team")
         teams = [team] if team else await generations.teams()

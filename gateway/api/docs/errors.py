@@ -62,7 +62,7 @@ FAILURES: tuple[Failure, ...] = (
     _bad("decimal_above_max_value", "A number is too large."),
     _bad("array_above_max_length", "More reference images than the model takes."),
     _bad("invalid_png_output_compression", "`output_compression` below 100 without JPEG or WebP."),
-    _bad("unknown_parameter", "With `strict_params` only: a parameter that the model cannot honour."),
+    _bad("unknown_parameter", "With `strict_params`, what the model cannot honour; under `/admin`, an unknown field."),
     _moderated("moderation_blocked", "The model refused the content; nothing is charged."),
     _moderated(
         "content_policy_violation", "The same of `dall-e-3`, in the words of its day.", type_="invalid_request_error"

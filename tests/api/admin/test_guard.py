@@ -69,6 +69,24 @@ def test_the_admin_key_opens_every_route(valkey_url):
         assert lower.headers["cache-control"] == "no-store"
 
 
+def test_a_query_says_nothing_that_is_not_known(valkey_url):
+    """A misspelt `team` would else tell of all teams; the refusal names what there is, once the key is right."""
+    with serving(lambda: admin_app(valkey_url, others=[other])) as url, client(url) as http:
+        wrong = http.get("/admin/keys?teem=art")
+        assert envelope(wrong) == (400, "invalid_request_error", "unknown_parameter", "teem")
+        assert message(wrong) == "There is no query parameter 'teem' here; there are: team."
+        assert message(http.get("/admin/teams/art?team=x")).endswith("'team' here; there is none.")
+        assert envelope(http.get("/admin/keys?team=a&team=b")) == (
+            400,
+            "invalid_request_error",
+            "invalid_value",
+            "team",
+        )
+        assert http.get("/admin/keys?team=art").status_code == 200
+    with serving(lambda: admin_app(valkey_url)) as url, client(url, "") as http:
+        assert http.get("/admin/keys?teem=art").status_code == 401
+
+
 def test_the_admin_key_is_compared_in_constant_time(valkey_url, monkeypatch):
     """A check goes through the constant-time comparison, of hashes, and heeds it."""
     seen = []

@@ -90,6 +90,20 @@ def test_the_dashboard_is_for_everybody(house, chromium, axe, tmp_path, world):
     assert "of $60.00" in told
 
 
+def test_without_small_pictures_no_room_is_kept_for_them(house, chromium):
+    """On a phone, a generation then begins where its card does."""
+    indent = (
+        "document.querySelector('#recent-table tbody th').getBoundingClientRect().left"
+        " - document.querySelector('#recent-table tbody tr').getBoundingClientRect().left"
+    )
+    with chromium.tab(width=390) as tab:
+        log_in(tab, house)
+        tab.until("document.querySelectorAll('.thumbnail').length > 3")
+        beside = tab.script(indent)
+        tab.script("document.querySelectorAll('.picture-cell').forEach(cell => cell.remove())")
+        assert tab.script(indent) < 20 < beside
+
+
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: f"{world['width']}-{'dark' if world['dark'] else 'light'}")
 def test_the_playground_is_for_everybody(house, chromium, axe, tmp_path, world):
     """With every model's form, and with a picture."""

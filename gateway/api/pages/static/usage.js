@@ -41,7 +41,7 @@ function totals(today, month) {
     total("This month", money(month.cost_usd), plural(month.images, "image")),
     total("Requests this month", count(asked), `${count(month.denied)} more denied by limits`),
     total("Answered for free", `${share} %`, "from the cache, or joined"),
-    total("Without a picture", count(month.failures), `${plural(month.unknown, "image")} of unknown outcome`),
+    total("Without a picture", count(month.failures), `and ${plural(month.unknown, "image")} of unknown outcome`),
   ];
 }
 

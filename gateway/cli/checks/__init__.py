@@ -1,0 +1,1 @@
+"""What `gateway check` looks at, one module each."""
