@@ -1,6 +1,7 @@
 """What waits for somebody: generations without a worker or in dispute, and brakes that hold."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 from gateway.cli.books import Books
 from gateway.cli.checks.finding import Finding, ok, problem, warning
@@ -14,11 +15,17 @@ _PATIENCE_S = 10  # a lease that ran out is taken over within a second or two
 async def check_books(books: Books, now: float) -> tuple[list[Finding], list[Backlog]]:
     """Look at all teams; `now` is the time of Redis, by which leases end, in unix seconds. Raises Unavailable."""
     backlogs = await books.generations.backlogs(now - _PATIENCE_S)
+    today = datetime.fromtimestamp(now, UTC).date()
+    recovered = (await books.usage.report(today, today)).total.recovered
     with redis_needed():
         brakes = await books.brakes.read()
         spent = await books.brakes.spent()
     findings = [
-        ok("generations", f"{sum(team.open for team in backlogs)} under way, of {len(backlogs)} teams"),
+        ok(
+            "generations",
+            f"{sum(team.open for team in backlogs)} under way, of {len(backlogs)} teams; "
+            f"{recovered} recovered from lost workers today",
+        ),
         *_waiting(backlogs),
     ]
     if brakes.budget is not None and spent.used + spent.reserved >= brakes.budget:

@@ -2,14 +2,14 @@ def test_what_waits_for_somebody_is_told_by_team(found, in_books):
     """Without a worker is a problem, in dispute a warning; what is under way is fine."""
 
     async def make(books):
-        await books.lead("art")
+        await books.recover(await books.lead("art"))
         await books.lose(await books.lead("zoo"), "zoo")
         books.clock.now -= 60
         await books.lead("old")
 
     in_books(make)
     told = found(1)
-    assert told("ok", "generations") == "2 under way, of 3 teams"
+    assert told("ok", "generations") == "2 under way, of 3 teams; 1 recovered from lost workers today"
     assert told("problem", "generations").startswith("1 of team old have lost their worker")
     assert "list --state unknown --team zoo" in told("warning", "generations")
     assert told.teams == [
