@@ -168,7 +168,7 @@ class Metrics:
             self._in_flight(model)
 
     def _model_at_zero(self, model: str) -> None:
-        """Show at zero what may become of a model's requests, once it is asked for: there are many more that never are."""
+        """Show at zero what may become of a model's requests, once it is asked for: most models never are."""
         self._generations(model, "delivered")
         self._surplus(model)
         self._adoptions(model)

@@ -26,7 +26,9 @@ pytestmark = [needs_prometheus, pytest.mark.timeout(1200)]
 
 LOAD_S = 300 if ROUNDS else 60
 SCRAPED_EVERY_S = 2  # and a scrape may take as long
-LEASE_S = 8  # longer than any pause of a busy machine: nothing is to be taken over but what a worker left that was killed
+LEASE_S = (
+    8  # longer than any pause of a busy machine: nothing is to be taken over but what a worker left that was killed
+)
 FIRING = {"OutcomeUnknown", "PicturesLost", "TeamBudgetSpent"}
 """The alerts on what the load drills; no other may fire."""
 
@@ -124,9 +126,7 @@ def driven(directory):
 def every_panel_has_data(run):
     """None is empty, or not a number, after an ordinary minute; not even those that show trouble, of which there was none."""
     empty = [
-        name
-        for name, query in QUERIES.items()
-        if all(math.isnan(value) for _, value in run.prometheus.query(query))
+        name for name, query in QUERIES.items() if all(math.isnan(value) for _, value in run.prometheus.query(query))
     ]
     assert [] == empty
 
@@ -184,7 +184,7 @@ def same_money_and_images(run, by):
 
 
 def decisions_are_what_is_billed(run):
-    """Requests, hits, joins and denials, as the ledger decided them."""
+    """Compare requests, hits, joins and denials, as the ledger decided them."""
     total = run.usage("team")[""]
     decided = run.prometheus.by("verdict", "sum by (verdict) (gateway_admissions_total)")
     told = {

@@ -161,7 +161,9 @@ class MixedLoad:
             futures += [pool.submit(ask), pool.submit(ask)]
             until(lambda: self._joins() >= joined + 2, "requests that join", 60)
             self._upstream.release()
-            assert ["joined", "joined", "miss"] == sorted(future.result().headers["x-gateway-cache"] for future in futures)
+            assert ["joined", "joined", "miss"] == sorted(
+                future.result().headers["x-gateway-cache"] for future in futures
+            )
 
     def _leave(self):
         prompt = self.prompt("[[sandbox:task-hold]]")
