@@ -148,7 +148,7 @@ def every_rule_is_healthy(run):
 
 
 def what_was_drilled_fires_and_nothing_else(run):
-    """Each for a first event, which only a series that began at zero shows."""
+    """Nothing but what the load does to some of its requests; least of all what would wake somebody up."""
     until(lambda: run.prometheus.firing() >= FIRING, f"{FIRING}", 60, every_s=0.25)
     assert FIRING == run.prometheus.firing()
 
