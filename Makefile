@@ -18,8 +18,8 @@ test: .venv/dev.stamp ## Run the tests
 bench: .venv/dev.stamp ## Measure what a request costs (needs nginx and wrk); ARGS=--json or ARGS=--profile
 	$(BIN)/python -m tests.bench $(ARGS)
 
-soak: .venv/dev.stamp ## Race, kill and restart whole gateways for an hour; ROUNDS=20 for less
-	SOAK_ROUNDS=$(or $(ROUNDS),200) $(BIN)/pytest -n 2 tests/races
+soak: .venv/dev.stamp ## Race, kill, restart and watch whole gateways for an hour; ROUNDS=20 for less
+	SOAK_ROUNDS=$(or $(ROUNDS),200) $(BIN)/pytest -n 2 tests/races tests/deploy/test_prometheus.py
 
 check: lint test ## Run all that CI runs
 

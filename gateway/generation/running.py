@@ -86,7 +86,7 @@ class Running:
                     outcome="handed_over" if generation.is_handed_over else outcome_of(failure),
                     asked=generation.brief.n,
                     delivered=len(outcome.pictures) if outcome else 0,
-                    cost_micro_usd=outcome.cost if outcome else None,
+                    cost_micro_usd=outcome.cost if outcome else generation.booked,
                     seconds=self._clock() - started,
                     laps=generation.phases.laps,
                     input_tokens=usage.input_tokens if usage else None,

@@ -69,7 +69,8 @@ class GenerationStarted(Event, frozen=True):
 class GenerationFinished(Event, frozen=True):
     """A generation ended; `outcome` is "delivered" or an error code.
 
-    Tokens are None where upstream counts none. It is `adopted` where another worker began it.
+    The cost is None as long as nothing is booked, and where the model has no price; tokens are None where upstream
+    counts none. It is `adopted` where another worker began it.
     """
 
     generation_id: str

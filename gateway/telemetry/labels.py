@@ -11,6 +11,14 @@ OTHER = "other"
 REJECTIONS = ("upstream_auth", "upstream_quota")
 UNKNOWN_CAUSES = ("answer", "worker")
 LOST_OUTCOMES = ("download_failed", "upstream_error", "internal_error")
+VERDICTS = ("lead", "join", "hit", "replay", "unknown", "gone", "conflict", "denied", "refused")
+CACHE_VERDICTS = ("hit", "miss", "joined", "bypass")
+RETRY_REASONS = ("upstream_unavailable", "server_overloaded")
+RECOVERED = ("delivered", "void", "unknown", "failed")
+REDIS_WRITES = ("admit", "mark", "settle", "expire", "replay")
+REDIS_REFUSALS = ("refused", "unconfirmed")
+CHORES = ("renew", "sweep", "brake", "heal", "book", "measure", "listen")
+IMAGE_ROUTE = "/v1/images/generations"
 
 _CLIENT_ERRORS = (
     "invalid_request invalid_json missing_required_parameter invalid_type invalid_value empty_string "

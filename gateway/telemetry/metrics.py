@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import product
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -35,9 +36,17 @@ from gateway.telemetry.events import (
     UpstreamUnanswered,
 )
 from gateway.telemetry.labels import (
+    CACHE_VERDICTS,
+    CHORES,
+    IMAGE_ROUTE,
     LOST_OUTCOMES,
+    RECOVERED,
+    REDIS_REFUSALS,
+    REDIS_WRITES,
     REJECTIONS,
+    RETRY_REASONS,
     UNKNOWN_CAUSES,
+    VERDICTS,
     TeamLabels,
     member_of,
     outcome_label,
@@ -61,6 +70,7 @@ class Metrics:
         self._model = member_of(models)
         self._make()
         self._start_at_zero(models)
+        self._see_model, self._see_team = cache(self._model_at_zero), cache(self._team_at_zero)
         self._observers: dict[type[Event], Callable[..., None]] = {
             Admitted: self._on_admission,
             BookingDelayed: lambda _: self._bookings_delayed().inc(),
@@ -138,16 +148,42 @@ class Metrics:
         self._redis_seconds, self._redis_errors = histogram(d.REDIS_SECONDS), counter(d.REDIS_ERRORS)
 
     def _start_at_zero(self, models: Iterable[str]) -> None:
-        """Show what alerts look at before it happens: an increase from nothing would go unseen."""
+        """Show what alerts and dashboards look at before it happens: an increase from nothing would go unseen."""
+        self._requests(IMAGE_ROUTE, "", "", "internal_error", "500")
+        self._unstored("")
         for code in REJECTIONS:
             self._rejections(code)
         for outcome in LOST_OUTCOMES:
             self._lost(outcome)
+        for verdict in VERDICTS:
+            self._admissions(verdict)
+        for chore in CHORES:
+            self._chore_failures(chore)
+        for call, reason in product(REDIS_WRITES, REDIS_REFUSALS):
+            self._redis_errors(call, reason)
         for model in models:
             for cause in UNKNOWN_CAUSES:
                 self._unknown(model, cause)
             self._circuit(model)
             self._in_flight(model)
+
+    def _model_at_zero(self, model: str) -> None:
+        """Show at zero what may become of a model's requests, once it is asked for: most models never are."""
+        self._generations(model, "delivered")
+        self._surplus(model)
+        self._adoptions(model)
+        for verdict in CACHE_VERDICTS:
+            self._cache(model, verdict)
+        for reason in RETRY_REASONS:
+            self._retries(model, reason)
+        for outcome in RECOVERED:
+            self._recoveries(model, outcome)
+
+    def _team_at_zero(self, model: str, team: str) -> None:
+        """Show a team's money at zero before it is spent, and the denial that an alert looks at."""
+        self._images(model, team)
+        self._cost(model, team)
+        self._denials(team, "budget_per_month")
 
     def _on_request(self, event: RequestFinished) -> None:
         facts = event.facts
@@ -159,10 +195,13 @@ class Metrics:
             self._cache(model, facts["cache"]).inc()
 
     def _on_admission(self, event: Admitted) -> None:
+        model, team = self._model(event.model), self._team(event.team)
+        self._see_model(model)
+        self._see_team(model, team)
         self._admissions(event.verdict).inc()
-        self._phase_seconds("admit", self._model(event.model)).observe(event.seconds)
+        self._phase_seconds("admit", model).observe(event.seconds)
         if event.limit:
-            self._denials(self._team(event.team), event.limit).inc()
+            self._denials(team, event.limit).inc()
 
     def _on_generation(self, event: GenerationFinished) -> None:
         model, team, outcome = self._model(event.model), self._team(event.team), outcome_label(event.outcome)

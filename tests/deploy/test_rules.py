@@ -14,6 +14,11 @@ RECORDED = {rule["record"]: rule for group in GROUPS for rule in group["rules"] 
 WANTED = ["UpstreamKeyRejected", "ModelDown", "OutcomeUnknown", "RedisUnreachable", "RecoveryStuck"]
 
 
+def minutes(time):
+    """Read a time of the cases."""
+    return int(re.fullmatch(r"(\d+)m", time)[1])
+
+
 @needs_promtool
 def test_prometheus_takes_the_rules(tmp_path):
     """And refuses others."""
@@ -44,6 +49,21 @@ def test_an_alert_that_never_fires_or_always_is_noticed(instead, tmp_path):
     assert set(ALERTS) == {
         name for name in ALERTS if f'alertname=\\"{name}\\"' in said or f'alertname="{name}"' in said
     }
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_every_alert_is_seen_to_fire_and_to_clear(name):
+    """Within one case: firing at some time, and at a later one no more."""
+
+    def clears(case):
+        looks = [
+            look for look in case["promql_expr_test"] if f'alertname="{name}", alertstate="firing"' in look["expr"]
+        ]
+        firing = [minutes(look["eval_time"]) for look in looks if look.get("exp_samples")]
+        quiet = [minutes(look["eval_time"]) for look in looks if not look.get("exp_samples")]
+        return firing and quiet and max(quiet) > max(firing)
+
+    assert any(clears(case) for case in yaml.safe_load(CASES.read_text())["tests"])
 
 
 @pytest.mark.parametrize("expression", [rule["expr"] for rule in (*ALERTS.values(), *RECORDED.values())])

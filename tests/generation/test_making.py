@@ -31,19 +31,21 @@ async def test_when_all_fail_the_failure_is_told(worker, events):
     with pytest.raises(Moderated):
         await make(worker, plan_for(n=3, prompt="[[sandbox:moderated]]"))
     [finished] = events.of(GenerationFinished)
-    assert (finished.outcome, finished.delivered, finished.cost_micro_usd) == ("content_policy_violation", 0, None)
+    assert (finished.outcome, finished.delivered, finished.cost_micro_usd) == ("content_policy_violation", 0, 0)
     assert await booked(worker) == {"requests": 1, "generations": 1, "failures": 1}
     assert await reserved(worker) == (0, 0)
 
 
-async def test_an_unknown_outcome_is_charged_and_held_back(worker, sandbox):
-    """An answer is lost: booked as unknown at the estimate, and identical requests are not bought again."""
+async def test_an_unknown_outcome_is_charged_and_held_back(worker, events, sandbox):
+    """An answer is lost: booked and told as unknown at the estimate, and identical requests are not bought again."""
     plan = plan_for(prompt="[[sandbox:processed-then-reset]]")
     for _ in range(2):
         with pytest.raises(OutcomeUnknown):
             await make(worker, plan)
     assert sandbox.stats().paid_calls == 1
     assert await booked(worker) == {"requests": 2, "generations": 1, "unknown": 1, "cost": plan.estimate}
+    [finished] = events.of(GenerationFinished)
+    assert (finished.outcome, finished.delivered, finished.cost_micro_usd) == ("outcome_unknown", 0, plan.estimate)
     assert await reserved(worker) == (0, 0)
 
 

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 
-def until(holds, what="it", seconds=30):
-    """Wait until `holds()` is truthy and return that; fail when it never is."""
+def until(holds, what="it", seconds=30, every_s=0.01):
+    """Wait until `holds()` is truthy, looking so often, and return that; fail when it never is."""
     give_up = time.monotonic() + seconds
     while not (result := holds()):
         assert time.monotonic() < give_up, f"{what} did not happen within {seconds} s"
-        time.sleep(0.01)
+        time.sleep(every_s)
     return result
 
 

@@ -1,13 +1,29 @@
 """Labels come from closed sets."""
 
 import asyncio
+from typing import get_args, get_type_hints
 
 import pytest
 
 from gateway.api.docs.errors import FAILURES
 from gateway.errors import GatewayError, Unauthenticated
+from gateway.generation.ticket import CacheWord
+from gateway.store.ledger import Verdict
+from gateway.store.scripts import LUA
+from gateway.store.timing import REASONS
 from gateway.telemetry.events import outcome_of
-from gateway.telemetry.labels import OUTCOMES, TeamLabels, member_of, outcome_label, status_label
+from gateway.telemetry.labels import (
+    CACHE_VERDICTS,
+    OUTCOMES,
+    REDIS_REFUSALS,
+    REDIS_WRITES,
+    RETRY_REASONS,
+    VERDICTS,
+    TeamLabels,
+    member_of,
+    outcome_label,
+    status_label,
+)
 
 
 def test_every_error_that_a_client_can_meet_is_a_known_outcome():
@@ -17,6 +33,15 @@ def test_every_error_that_a_client_can_meet_is_a_known_outcome():
     assert codes <= OUTCOMES
     for error in (None, GatewayError("x"), Unauthenticated("x"), KeyError("x"), asyncio.CancelledError()):
         assert outcome_of(error) in OUTCOMES
+
+
+def test_what_stands_at_zero_is_what_will_be_counted():
+    """The words are those of the code that counts them."""
+    assert get_args(get_type_hints(Verdict)["kind"]) == VERDICTS
+    assert get_args(CacheWord) == CACHE_VERDICTS
+    assert set(REDIS_REFUSALS) <= set(REASONS)
+    assert {f"{call}.lua" for call in REDIS_WRITES} <= {path.name for path in LUA.iterdir()}
+    assert set(RETRY_REASONS) <= OUTCOMES
 
 
 def test_what_is_not_known_is_other():

@@ -59,7 +59,7 @@ def value(counted, name, **labels):
     return counted.get((name, tuple(sorted(labels.items()))), 0)
 
 
-OK, FAILED = ("delivered", 3, 2, 120_000), ("outcome_unknown", 1, 0, None)
+OK, FAILED = ("delivered", 3, 2, 120_000), ("outcome_unknown", 1, 0, 60_000)
 
 
 def request(status=200, method="POST", route="/v1/images/generations", **facts):
@@ -89,6 +89,7 @@ EVENTS = [
     (ended(*OK), "images_total", {"model": "V3", "team": "art"}, 2),
     (ended(*OK), "cost_usd_total", {"model": "V3", "team": "art"}, 0.12),
     (ended(*FAILED), "generations_total", {"model": "V3", "outcome": "outcome_unknown"}, 1),
+    (ended(*FAILED), "cost_usd_total", {"model": "V3", "team": "art"}, 0.06),
     (ended(laps=TASK), "phase_seconds_sum", {"phase": "poll", "model": "V3"}, 8),
     (ended(input_tokens=5, output_tokens=70), "tokens_total", {"model": "V3", "kind": "output"}, 70),
     (ended(), "recoveries_total", {"model": "V3", "outcome": "delivered"}, 0),
@@ -158,8 +159,33 @@ def test_what_alerts_look_at_stands_at_zero_from_the_start():
         ("unknown_outcomes_total", {"model": "V3", "cause": "answer"}),
         ("unknown_outcomes_total", {"model": "V3", "cause": "worker"}),
         ("circuit_open", {"model": "V3"}),
+        ("requests_total", PLAIN | {"outcome": "internal_error", "status": "500"}),
+        ("redis_errors_total", {"call": "settle", "reason": "unconfirmed"}),
+        ("requests_without_store_total", {"team": ""}),
+        ("chore_failures_total", {"chore": "sweep"}),
+        ("admissions_total", {"verdict": "denied"}),
     ]:
         assert counted[f"gateway_{name}", tuple(sorted(labels.items()))] == 0
+
+
+def test_what_a_team_may_cause_stands_at_zero_once_it_asks():
+    """Its first image, dollar, hit or denial for its budget is an increase, too."""
+    metrics = Metrics(["V3", "dall-e-3"])
+    metrics(Admitted("art", "V3", "lead"))
+    counted = rendered(metrics)
+    for name, labels in [
+        ("images_total", {"model": "V3", "team": "art"}),
+        ("cost_usd_total", {"model": "V3", "team": "art"}),
+        ("quota_denials_total", {"team": "art", "limit": "budget_per_month"}),
+        ("cache_verdicts_total", {"model": "V3", "verdict": "hit"}),
+        ("generations_total", {"model": "V3", "outcome": "delivered"}),
+        ("upstream_retries_total", {"model": "V3", "reason": "upstream_unavailable"}),
+        ("surplus_images_total", {"model": "V3"}),
+        ("adoptions_total", {"model": "V3"}),
+        ("recoveries_total", {"model": "V3", "outcome": "void"}),
+    ]:
+        assert counted[f"gateway_{name}", tuple(sorted(labels.items()))] == 0
+    assert not any(("model", "dall-e-3") in labels for name, labels in counted if name == "gateway_adoptions_total")
 
 
 def test_a_generation_is_in_flight_until_it_ends():
