@@ -4,19 +4,15 @@ import pytest
 
 from gateway.errors import Unavailable
 from gateway.store.connection import RedisTrouble
-from tests.support.ledger import PRICE, Clock, Team
-from tests.support.valkey import gateway_client
+from tests.support.ledger import team_at
 from tests.support.valkey_groups import until_it_works
 
 
 @pytest.fixture
 async def team(own_cluster):
-    client = gateway_client(own_cluster.url)
-    team = Team(client, own_cluster, Clock())
-    team.make_keys()
-    yield team
-    team.close()
-    await client.aclose()
+    """Make a team on a cluster whose slots may be moved."""
+    async with team_at(own_cluster.url, own_cluster.owner("{art}:team")) as made:
+        yield made
 
 
 async def test_a_script_runs_whole_or_not_at_all_while_a_slot_moves(own_cluster, team):
@@ -45,4 +41,5 @@ async def test_a_script_runs_whole_or_not_at_all_while_a_slot_moves(own_cluster,
     assert names == sorted(target.call("CLUSTER GETKEYSINSLOT", slot, 1000))
     assert before == [target.call("DUMP", name) for name in names]
     await until_it_works(lambda: team.deliver(led, images=2))
-    assert ((2, 0), (PRICE, 0)) == team.windows()
+    assert [b"2", b"0"] == target.call("HMGET", "{art}:day:20270310", "team:used", "team:reserved")
+    assert [b"40000", b"0"] == target.call("HMGET", "{art}:month:202703", "team:used", "team:reserved")

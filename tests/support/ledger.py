@@ -1,5 +1,6 @@
 """A team and its ledger on a real Valkey, on a clock that stands still until a test moves it."""
 
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import msgspec
@@ -247,25 +248,28 @@ def ended(state, part=1, spare=0):
     return PartReport(part, state, spare=spare)
 
 
+@asynccontextmanager
+async def team_at(url, server):
+    """Make a team on an empty Redis; `server` is the node that holds it."""
+    client = gateway_client(url)
+    team = Team(client, server, Clock())
+    team.make_keys()
+    yield team
+    team.close()
+    await client.aclose()
+
+
 @pytest.fixture(params=["valkey", "cluster"])
 async def team(request):
     """Make a team on an empty Valkey, then on a cluster of three."""
     lent = request.getfixturevalue(request.param)
-    client = gateway_client(lent.url)
     server = lent.owner("{art}:team") if request.param == "cluster" else lent
-    made = Team(client, server, Clock())
-    made.make_keys()
-    yield made
-    made.close()
-    await client.aclose()
+    async with team_at(lent.url, server) as made:
+        yield made
 
 
 @pytest.fixture
 async def lone_team(valkey):
     """Make a team on an empty Valkey alone, for what takes thousands of steps."""
-    client = gateway_client(valkey.url)
-    made = Team(client, valkey, Clock())
-    made.make_keys()
-    yield made
-    made.close()
-    await client.aclose()
+    async with team_at(valkey.url, valkey) as made:
+        yield made
