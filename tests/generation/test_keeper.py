@@ -292,7 +292,7 @@ async def test_one_teams_trouble_costs_no_other_teams_lease(worker_with, sandbox
 
 async def test_a_record_that_nobody_can_read_holds_up_no_other(worker_with, sandbox, events):
     """What a newer version has written is left to it; the task beside it is collected."""
-    dead, heir = await worker_with(keeps=False, **SHORT), await worker_with(keeps=False)
+    dead, heir = await worker_with(keeps=False), await worker_with(keeps=False)
     odd = await begin(dead, plan_for("flux-kontext-max", prompt="[[sandbox:task-hold]] odd"))
     good = await begin(dead, plan_for("flux-kontext-max", prompt="[[sandbox:task-hold]] good"))
     await until(lambda: odd.leads.stages == good.leads.stages == ["submitted"])

@@ -71,8 +71,9 @@ class Gateway:
         self.process = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=self._log, text=True, env=os.environ | self._environ
         )
-        line = self.process.stdout.readline()
-        assert line, self.log
+        if not self.process.stdout.readline():
+            self._reap()
+            raise AssertionError(self.log)
         return self
 
     @property

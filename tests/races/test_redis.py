@@ -162,6 +162,7 @@ def test_a_cluster_stands_still_under_load(own_cluster, upstream, tmp_path, poli
     for node in own_cluster.nodes:
         node.call("CONFIG", "SET", "cluster-node-timeout", 60_000)  # stopped together, none fails over
     environ = {"GATEWAY_REDIS_DOWN": policy, "GATEWAY_REDIS_COMMAND_TIMEOUT_S": "0.5"}
+    environ["GATEWAY_REDIS_CONNECT_TIMEOUT_S"] = "1"  # each try to learn the layout may wait for each node
     with Gateway(tmp_path / "a", upstream, own_cluster.url, workers=1, **environ) as gateway:
         client = client_of(gateway.url, key)
         assert None is ask(client, "before").error
