@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
 _OURS = ("GATEWAY_", "AIHUBMIX_", "REDIS_URL")
@@ -73,7 +74,8 @@ def stop(process: subprocess.Popen[bytes], grace_s: float) -> None:
         process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            pipe.close()
+            with suppress(BrokenPipeError):  # what it never read, closing tries to write once more
+                pipe.close()
 
 
 class Supervised:

@@ -64,6 +64,19 @@ def test_a_program_that_is_not_there_is_one_line():
         spawn(["/nonexistent"])
 
 
+def test_who_died_before_it_read_is_stopped_like_any_other():
+    """A worker killed while it starts must not take its launcher along."""
+    process = spawn([sys.executable, "-c", "pass"], stdin=subprocess.PIPE)
+    process.wait()
+    process.stdin.write(b"settings")
+    with pytest.raises(BrokenPipeError):
+        process.stdin.flush()
+
+    stop(process, 0)
+
+    assert process.stdin.closed
+
+
 def test_who_does_not_listen_to_sigterm_is_killed():
     """`stop` always ends the process."""
     child = spawn(DEAF, stdout=subprocess.PIPE)
