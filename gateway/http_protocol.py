@@ -4,6 +4,7 @@ A client that wants another protocol (`Upgrade: h2c`) is answered in this one, a
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import httptools
@@ -39,6 +40,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._untold_bytes = 0  # read since the parser last had something to tell
         self._is_deaf = False
         self._running: RequestResponseCycle | None = None
+        self._on_reset: Callable[[], None] | None = None
+
+    def when_reset(self, tell: Callable[[], None]) -> None:
+        """Call `tell` if the client resets the connection before it asks for more: then it has not read its answer.
+
+        Applications find this in the scope's state.
+        """
+        self._on_reset = tell
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows it
@@ -50,6 +59,9 @@ class HttpProtocol(HttpToolsProtocol):
             # uvicorn tells only the last request of a pipeline; this one would take its picture for delivered
             self._running.disconnected = True
             self._running.message_event.set()
+        if exc is not None and self._on_reset is not None:
+            self._on_reset()
+        self._on_reset = None  # it holds pictures
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -72,7 +84,9 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._is_in_head = True
         self._untold_bytes = 0
+        self._on_reset = None
         super().on_message_begin()
+        self.scope["state"]["when_reset"] = self.when_reset
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._is_in_head:  # a trailer must not pass for a header

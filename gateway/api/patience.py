@@ -40,6 +40,7 @@ class Patience:
         # Nobody needs to know whether a client stays that has nothing to wait for, and from whom nothing is claimed.
         is_at_once = ticket.task.done() and not ticket.is_claimable
         self._left = None if is_at_once else asyncio.ensure_future(_left(request))
+        self._when_reset = request.scope["state"].get("when_reset")
         self._ends = asyncio.get_running_loop().time() + seconds
         self._is_answered = False
 
@@ -51,7 +52,10 @@ class Patience:
         if self._left is not None:
             left = self._left.done()
             self._left.cancel()
-        self._generations.leave(self._ticket, answered=self._is_answered and not left)
+        is_answered = self._is_answered and not left
+        self._generations.leave(self._ticket, answered=is_answered)
+        if is_answered and self._ticket.may_be_claimed and self._when_reset is not None:
+            self._when_reset(lambda: self._generations.reset(self._ticket))
 
     def answered(self, response: T) -> T:
         """Note that the client gets its answer, unless it has left in the meantime."""
@@ -59,7 +63,10 @@ class Patience:
         return response
 
     async def sending(self, body: bytes) -> AsyncIterator[bytes]:
-        """Give a body, and note that the client gets its answer only when the connection has taken it."""
+        """Give a body, and note that the client gets its answer when this process has handed all of it to the kernel.
+
+        What lies there when the client vanishes is lost unseen, but for a reset: that is noticed later.
+        """
         yield body
         yield b""  # which waits until there is room again
         self.answered(None)

@@ -28,6 +28,7 @@ from gateway.store.ledger import Ledger
 from gateway.telemetry.events import Emit, GenerationTaken, LeaseLost
 
 _MOST_ADMISSIONS = 20  # each further one follows from a generation that came to nothing, or from bytes that were gone
+_NOTICE_S = 0.1
 _LEAST_TO_COLLECT_S = 60.0  # what a task is given that is taken over late: it may have been ready for long
 
 
@@ -89,11 +90,13 @@ class Generations:
         ticket = Ticket(wish, self._ledger)
         self._waiting[wish.key_id] += 1
         try:
+            if wish.is_retry:  # it may be here before whoever served its first try has noticed that it left
+                await asyncio.sleep(_NOTICE_S)
             await self._admit(ticket)
         except BaseException:
             self._waits_no_more(wish.key_id)
             if ticket.is_claimable:  # claimed, and then not to be read: its next retry needs it
-                self._chore(ticket.ledger.left(wish.team, ticket.id))
+                self._note(ticket, ticket.ledger.left)
             raise
         if wish.idempotency and ticket.is_free:
             ticket.task.add_done_callback(self._remember)
@@ -104,9 +107,13 @@ class Generations:
         self._waits_no_more(ticket.wish.key_id)
         ticket.release(answered=answered)
         if answered and ticket.may_be_claimed:
-            self._chore(ticket.ledger.answered(ticket.wish.team, ticket.id))
+            self._note(ticket, ticket.ledger.answered)
         elif not answered and (ticket.is_claimable or ticket.cache == "miss"):
-            self._chore(ticket.ledger.left(ticket.wish.team, ticket.id))
+            self._note(ticket, ticket.ledger.left)
+
+    def reset(self, ticket: Ticket) -> None:
+        """Take note that the client has reset the connection on which it was answered: it may not have its pictures."""
+        self._note(ticket, ticket.ledger.reset)
 
     def take_over(self, taken: Taken) -> None:
         """Collect what another worker bought and left."""
@@ -285,7 +292,18 @@ class Generations:
 
         self._running.launch(generation, make, then=ended)
 
-    def _chore(self, work: Coroutine[Any, Any, None]) -> None:
+    def _note(self, ticket: Ticket, note: Callable[[str, str], Coroutine[Any, Any, None]]) -> None:
+        """Tell the ledger of a request's end, in the order of what happened."""
+        before = ticket.noted
+
+        async def work() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await note(ticket.wish.team, ticket.id)
+
+        ticket.noted = self._chore(work())
+
+    def _chore(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something on the store that nobody waits for, and whose failure costs a retry at most."""
 
         async def attempt() -> None:
@@ -295,6 +313,7 @@ class Generations:
         task = asyncio.get_running_loop().create_task(attempt())
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+        return task
 
 
 def _lost_on_the_way() -> OutcomeUnknown:

@@ -16,10 +16,12 @@ class Ticket:
     """Its task, and how the request came by it.
 
     `cache` is the word for `x-gateway-cache`; `age_s` is set where the pictures were made for an earlier request.
-    `is_claimable` tells that a retry may claim what this request is not given.
+    `is_claimable` tells that a retry may claim what this request is not given. `noted` is what the ledger is being told
+    of its end.
     """
 
     task: asyncio.Future[Outcome]
+    noted: asyncio.Task[None] | None = None
 
     def __init__(self, wish: Wish, ledger: Journal) -> None:
         self.wish = wish

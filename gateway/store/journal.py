@@ -191,6 +191,10 @@ class Journal(Protocol):
         """Note that the client of a generation is gone."""
         ...
 
+    async def reset(self, team: str, generation: str) -> None:
+        """Note that the client has reset the connection on which it was answered: its retry may claim the pictures."""
+        ...
+
     async def answered(self, team: str, generation: str) -> None:
         """Note that the client of a generation has its pictures, so that no retry needs to claim them."""
         ...

@@ -127,10 +127,16 @@ class Ledger(Journal):
         return [team for team, due in zip(teams, found, strict=True) if due]
 
     async def left(self, team: str, generation: str) -> None:
-        await self._run("leave", team, generation, "left", self.rules.unclaimed_s)
+        await self._leave(team, generation, "left")
 
     async def answered(self, team: str, generation: str) -> None:
-        await self._run("leave", team, generation, "answered", self.rules.unclaimed_s)
+        await self._leave(team, generation, "answered")
+
+    async def reset(self, team: str, generation: str) -> None:
+        await self._leave(team, generation, "reset")
+
+    async def _leave(self, team: str, generation: str, how: str) -> None:
+        await self._run("leave", team, generation, how, self.rules.unclaimed_s, self.rules.claim_ms)
 
     async def ending(self, team: str, generation: str) -> Ending:
         """Tell how a generation stands; one that is no longer known is `void`."""

@@ -126,6 +126,9 @@ class Spool:
     async def left(self, team: str, generation: str) -> None:
         """Do nothing: there are no claims."""
 
+    async def reset(self, team: str, generation: str) -> None:
+        """Do nothing: there are no claims."""
+
     async def answered(self, team: str, generation: str) -> None:
         """Do nothing: there are no claims."""
 

@@ -1,8 +1,10 @@
 """What is bought once, however often it is asked for: idempotency keys, lost answers, clients that left."""
 
+import contextlib
 import json
 import re
 import socket
+import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import openai
@@ -199,6 +201,60 @@ def test_an_answer_that_breaks_off_is_collected(sandbox, valkey_url, valkey, for
     assert (200, "joined") == (retry.status_code, retry.headers["x-gateway-cache"])
     assert len(retry.content) > 200_000  # more than all that lies between the gateway and a client that does not read
     assert 1 == sandbox.stats().paid_calls
+
+
+@contextlib.contextmanager
+def reset_amid(gateway, key, wish, *, before):
+    """Ask on a connection of our own, wait until `before`, and reset it without having read the rest."""
+    body = json.dumps(wish).encode()
+    with socket.create_connection(("127.0.0.1", int(gateway.url.rpartition(":")[2]))) as raw:
+        raw.sendall(head(key, len(body)) + body)
+        before(raw)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    yield
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_retry_after_a_reset_is_not_bought_again(gateway, key, sandbox, streams):
+    """Though the gateway had sent all of the small answer: who resets instead of reading it says so by retrying.
+
+    At once, with nothing in between; and a request that does not say that it is a retry gets a picture of its own.
+    """
+    wish = FOX | {"response_format": "b64_json", "stream": streams}
+    with gateway.http(key) as http:
+        asker = Asker(http)
+        for number in range(8):
+            mine = wish | {"prompt": f"fox {number}"}
+            with reset_amid(gateway, key, mine, before=lambda raw: raw.recv(1)):
+                retry = asker(mine, cache_control="no-store", x_stainless_retry_count="1")
+            assert (200, "joined") == (retry.status_code, retry.headers["x-gateway-cache"])
+        assert 8 == sandbox.stats().paid_calls
+        with reset_amid(gateway, key, wish, before=lambda raw: raw.recv(1)):
+            another = asker(wish, cache_control="no-store")
+
+    assert "bypass" == another.headers["x-gateway-cache"]
+    assert 10 == sandbox.stats().paid_calls
+
+
+def test_a_retry_at_once_joins_what_its_client_has_left(gateway, key, sandbox):
+    """However fast it is."""
+    sandbox.drill("V3", "hold", times=8)
+    with gateway.http(key) as http, ThreadPoolExecutor(1) as pool:
+        for number in range(8):
+            wish = FOX | {"prompt": f"fox {number}"}
+
+            def bought(_, number=number):
+                sandbox.wait_for(lambda: number + 1 == sandbox.stats().paid_calls)
+
+            with reset_amid(gateway, key, wish, before=bought):
+                retry = pool.submit(Asker(http), wish, cache_control="no-store", x_stainless_retry_count="1")
+            sandbox.wait_for(
+                lambda number=number: Asker(http).sees(f'gateway_admissions_total{{verdict="join"}} {number + 1}.0')
+            )
+            sandbox.release()
+            assert "joined" == told(retry.result())[0]
+
+    assert 8 == sandbox.stats().paid_calls
 
 
 def head(key, length):

@@ -1,6 +1,7 @@
 """How long a request waits, and what is left to its retry."""
 
 import asyncio
+from typing import ClassVar
 
 import pytest
 
@@ -34,6 +35,8 @@ def test_deadline(said, expected):
 
 class Waiting:
     """A request whose client stays."""
+
+    scope: ClassVar = {"state": {}}
 
     async def receive(self):
         await asyncio.Event().wait()

@@ -166,7 +166,7 @@ def test_what_is_collected_is_answered_as_asked_now(gateway, key, sandbox, left,
     assert ("url" in answer.text) == ("response_format" in asked)
     assert ("style" if "style" in asked else None) == answer.headers.get("x-gateway-ignored")
     assert 1 == sandbox.stats().paid_calls
-    assert "joined" == answer.headers["x-gateway-cache"]
+    assert answer.headers["x-gateway-cache"] in {"joined", "hit"}  # as it was, or was not, ready by then
 
 
 @pytest.mark.parametrize("size", ["2048x2048", "256x256", "1024x1024"])

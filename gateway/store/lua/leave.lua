@@ -1,5 +1,7 @@
 -- uses: clock, book, journal
--- A client is gone ("left"), or has been given its pictures ("answered"). ARGV: time, generation, which, seconds to keep.
+-- A client is gone ("left"), has been given its pictures ("answered"), or has reset the connection on which it was given
+-- them ("reset"): a request that says that it is a retry may claim them, and no other.
+-- ARGV: time, generation, which, seconds to keep, for how many ms others may claim what is left.
 
 local id = ARGV[2]
 local g = read(gen_key(id), 'key', 'fp', 'state', 'shared')
@@ -9,7 +11,7 @@ if ARGV[3] == 'answered' and g.state then
     redis.call('HSET', gen_key(id), 'answered', 1)
   end
 elseif g.state then
-  redis.call('HSET', gen_key(id), 'left', now)
+  redis.call('HSET', gen_key(id), 'left', ARGV[3] == 'reset' and now - tonumber(ARGV[5]) - 1 or now)
   redis.call('HDEL', gen_key(id), 'answered')
   if g.state == 'delivered' or (g.state == 'open' and g.shared ~= '1') then
     offer(id, g, tonumber(ARGV[4]))
