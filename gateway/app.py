@@ -164,7 +164,6 @@ def create_app(
         watermark=Watermark(state, blobs_redis, high=settings.cache.high_water),
         teams=keys.teams,
         sweep_s=settings.generations.sweep_s,
-        now=time.time,
         random=random.random,
         emit=emit,
     )

@@ -29,11 +29,5 @@ def exposition(settings: Settings, state: Client, blobs: Client, own: CollectorR
     """Make the exposition of all workers where they share files, else of `own`."""
     folder = shared.directory()
     counted: Callable[[], CollectorRegistry] = (lambda: shared.registry_of_all(folder)) if folder else lambda: own
-    reader = StandingReader(
-        state,
-        blobs,
-        Brakes(state, Scripts(state)),
-        now=time.time,
-        clock=time.monotonic,
-    )
+    reader = StandingReader(state, blobs, Brakes(state, Scripts(state)), clock=time.monotonic)
     return Exposition(counted, reader.read, most_teams=settings.metrics.max_teams)
