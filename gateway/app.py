@@ -45,11 +45,12 @@ from gateway.generation.running import Running
 from gateway.generation.thumbnails import Thumbnails
 from gateway.generation.waiting import Endings
 from gateway.parts import StoredSigner, make_delivery, make_downloader, make_driver, make_upstream
-from gateway.scrape import connect_stores, exposition
+from gateway.scrape import exposition
 from gateway.settings import Settings, shipped
 from gateway.store.blobs import FRESH_S, Blobs
 from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
+from gateway.store.clients import connect_stores
 from gateway.store.consumption import ConsumptionReader
 from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
@@ -164,7 +165,6 @@ def create_app(
         watermark=Watermark(state, blobs_redis, high=settings.cache.high_water),
         teams=keys.teams,
         sweep_s=settings.generations.sweep_s,
-        now=time.time,
         random=random.random,
         emit=emit,
     )

@@ -7,8 +7,9 @@ from litestar import Litestar, Response, get
 from litestar.types import ASGIApp
 from prometheus_client import CollectorRegistry
 
-from gateway.scrape import connect_stores, exposition
+from gateway.scrape import exposition
 from gateway.settings import Settings
+from gateway.store.clients import connect_stores
 from gateway.worker import serve
 
 

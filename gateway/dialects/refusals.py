@@ -114,8 +114,16 @@ def raise_refusal(model: Model, reply: Reply) -> NoReturn:
         GatewayError: anything else, each understood as far as it can be.
 
     """
-    text = " ".join(_words(reply.json)) or reply.content[:_MOST_READ].decode("utf-8", "replace")
-    raise _understood(model, reply, text[:_MOST_READ]) or _by_status(reply, _clean(_message(reply.json)))
+    raise _understood(model, reply, _text(reply)) or _by_status(reply, _clean(_message(reply.json)))
+
+
+def lacks_credit(reply: Reply) -> bool:
+    """Tell whether a reply that is an error says that our account upstream has nothing left to pay with."""
+    return reply.status == 402 or bool(_OUR_QUOTA.search(_text(reply)))
+
+
+def _text(reply: Reply) -> str:
+    return (" ".join(_words(reply.json)) or reply.content[:_MOST_READ].decode("utf-8", "replace"))[:_MOST_READ]
 
 
 def _understood(model: Model, reply: Reply, text: str) -> GatewayError | None:
@@ -124,7 +132,7 @@ def _understood(model: Model, reply: Reply, text: str) -> GatewayError | None:
         return None
     if reply.status != 401 and _MODERATED.search(text):
         return moderated(model, _message(reply.json))
-    if reply.status == 402 or _OUR_QUOTA.search(text):
+    if lacks_credit(reply):
         return UpstreamFailed(
             "The gateway's own account upstream has no credit left. Its operators have been told; "
             "your key is not to blame.",

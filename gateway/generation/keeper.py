@@ -25,7 +25,7 @@ class Keeper:
     """Runs until it is cancelled.
 
     Leases are renewed four times in their life. Every `sweep_s` seconds, spread at random so that workers take turns,
-    all `teams` are looked through for what is overdue. `now` gives unix seconds.
+    all `teams` are looked through for what is overdue.
     """
 
     def __init__(
@@ -40,7 +40,6 @@ class Keeper:
         watermark: Watermark,
         teams: Callable[[], Awaitable[list[str]]],
         sweep_s: float,
-        now: Callable[[], float],
         random: Callable[[], float],
         emit: Emit,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -54,7 +53,6 @@ class Keeper:
         self._watermark = watermark
         self._teams = teams
         self._sweep_s = sweep_s
-        self._now = now
         self._random = random
         self._emit = emit
         self._sleep = sleep
@@ -86,7 +84,7 @@ class Keeper:
 
     async def sweep(self) -> None:
         """Look after what is overdue, in any team."""
-        for team in await self._ledger.overdue(await self._teams(), self._now()):
+        for team in await self._ledger.overdue(await self._teams()):
             try:
                 taken, expired = await self._ledger.expire(team, takes_over=not self._generations.is_closing)
             except RedisTrouble as trouble:  # as above: of one shard

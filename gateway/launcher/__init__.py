@@ -19,8 +19,9 @@ from gateway.launcher.listener import listen, url_of
 from gateway.launcher.metrics_files import metrics_directory, place_for
 from gateway.launcher.signals import Signals
 from gateway.processes import StartFailed
-from gateway.settings import Settings, SettingsError
-from gateway.store.connection import RedisTrouble, connect
+from gateway.settings import Settings
+from gateway.store.clients import connect_state, connect_stores
+from gateway.store.connection import RedisTrouble
 from gateway.store.embedded import Embedded
 from gateway.store.keys import Keys
 from gateway.store.schema import SchemaTooNew, migrate
@@ -86,7 +87,7 @@ class Launcher:
         if settings.redis.url:
             blobs = settings.blobs.url or settings.redis.url
             self._settings = replace(settings, blobs=replace(settings.blobs, url=blobs))
-            _check({"redis.url": settings.redis.url, "blobs.url": blobs}, settings)
+            connect_stores(self._settings)  # a URL that cannot be used is told before anything starts
             return
         own_blobs = None if settings.blobs.url else settings.blobs.max_bytes
         self._embedded = Embedded(Path(settings.server.state_dir), blobs_max_bytes=own_blobs, report=self._say)
@@ -168,7 +169,7 @@ class Launcher:
         sys.stdout.flush()
 
     async def _migrate(self) -> None:
-        client = connect(**self._settings.redis.connection())
+        client = connect_state(self._settings)
         try:
             await migrate(client)
         except SchemaTooNew as error:
@@ -179,7 +180,7 @@ class Launcher:
             await client.aclose()
 
     async def _mint(self) -> str:
-        client = connect(**self._settings.redis.connection())
+        client = connect_state(self._settings)
         try:
             return (await Keys(client).create("default", "make run", _RUN_KEY_S)).secret
         finally:
@@ -214,11 +215,3 @@ class Launcher:
                 break  # closing a worker kills what is left of it
             self._tend_store()
             self._signals.wait(_TICK_S)
-
-
-def _check(urls: dict[str, str], settings: Settings) -> None:
-    for key, url in urls.items():
-        try:
-            connect(**(settings.redis.connection() | {"url": url}))
-        except ValueError as error:
-            raise SettingsError(f"{key}: {error}") from None

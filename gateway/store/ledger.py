@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.store.clock import redis_now
 from gateway.store.connection import RedisTrouble, redis_needed
 from gateway.store.journal import (
     Admission,
@@ -118,8 +119,9 @@ class Ledger(Journal):
         taken = [_taken(team, record) for record in found.get("taken", ())]
         return taken, [msgspec.convert(record, Expired) for record in found.get("ended", ())]
 
-    async def overdue(self, teams: Sequence[str], now_s: float) -> list[str]:
+    async def overdue(self, teams: Sequence[str]) -> list[str]:
         """Tell which teams have generations whose lease has run out."""
+        now_s = await redis_now(self._redis) if self._clock is None else self._clock()
         async with self._redis.pipeline(transaction=False) as pipe:
             for team in teams:
                 pipe.zrangebyscore(f"{{{team}}}:due", "-inf", int(now_s * 1000), start=0, num=1)

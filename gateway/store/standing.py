@@ -10,6 +10,7 @@ from redis.asyncio.cluster import RedisCluster
 
 from gateway.errors import Unavailable
 from gateway.store.brakes import Brakes
+from gateway.store.clock import redis_now
 from gateway.store.connection import Client, RedisTrouble
 from gateway.store.hashes import text
 from gateway.telemetry.standing import BlobStanding, Standing, TeamStanding
@@ -19,7 +20,10 @@ _FRESH_S = 1.0
 
 
 class StandingReader:
-    """Reads at most once a second, however often it is asked. `now` gives unix seconds, `clock` monotonic ones."""
+    """Reads at most once a second, however often it is asked.
+
+    `clock` gives monotonic seconds, `now` unix ones in place of Redis's own clock, for tests.
+    """
 
     def __init__(
         self,
@@ -27,8 +31,8 @@ class StandingReader:
         blobs: Client,
         brakes: Brakes,
         *,
-        now: Callable[[], float],
         clock: Callable[[], float],
+        now: Callable[[], float] | None = None,
     ) -> None:
         self._state = state
         self._blobs = blobs
@@ -51,12 +55,13 @@ class StandingReader:
             return self._last
 
     async def _read(self) -> Standing:
+        now = await redis_now(self._state) if self._now is None else self._now()
         names = sorted(text(name) for name in await self._state.smembers("teams"))
         teams: list[TeamStanding] = []
         under_way = overdue = unresolved = 0
         for first in range(0, len(names), _TEAMS_AT_ONCE):
             some = names[first : first + _TEAMS_AT_ONCE]
-            replies = await self._ask(some)
+            replies = await self._ask(some, now)
             for index, name in enumerate(some):
                 budget, (used, reserved), *counted = replies[index * 5 : index * 5 + 5]
                 teams.append(TeamStanding(name, int(budget) if budget else None, int(used or 0), int(reserved or 0)))
@@ -67,8 +72,7 @@ class StandingReader:
         spent = 0 if set_budget is None else (await self._brakes.spent()).used
         return Standing(teams, under_way, overdue, unresolved, set_budget, spent, await self._blobs_standing())
 
-    async def _ask(self, teams: list[str]) -> list[Any]:
-        now = self._now()
+    async def _ask(self, teams: list[str], now: float) -> list[Any]:
         month = f"{datetime.fromtimestamp(now, UTC):%Y%m}"
         async with self._state.pipeline(transaction=False) as pipe:
             for team in teams:

@@ -1,14 +1,14 @@
 """The store for a command: configured, running, or started for the moment."""
 
-from gateway.cli.connect import state_redis, state_url
+from gateway.cli.connect import located, state_redis
 from gateway.settings import load_settings
 from gateway.store.embedded import Embedded
 
 
 def test_a_configured_redis_is_used():
     """As it is written, and nothing is started."""
-    with state_url(load_settings({"REDIS_URL": "redis://h:1"})) as url:
-        assert url == "redis://h:1"
+    with located(load_settings({"REDIS_URL": "redis://h:1"})) as found:
+        assert found.redis.url == "redis://h:1"
 
 
 async def test_what_one_command_wrote_the_next_one_reads(tmp_path):
@@ -27,9 +27,12 @@ def test_a_running_gateways_store_is_used_and_left_running(tmp_path):
     running.open()
 
     settings = load_settings({"GATEWAY_STATE_DIR": str(tmp_path / "s")})
-    with state_url(settings) as url:
-        assert url == running.url("state")
-    with state_url(settings) as url:
-        assert url == running.url("state")
+    with located(settings) as found:
+        assert found.redis.url == running.url("state")
+    with located(settings) as found:
+        assert found.redis.url == running.url("state")
+
+    with located(settings, with_blobs=True) as found:
+        assert found.blobs.url == running.url("blobs")
 
     running.close()

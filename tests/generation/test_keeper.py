@@ -198,7 +198,7 @@ async def test_a_swallowed_cancellation_still_ends_the_chores(worker_with):
     chores = Keeper(
         worker.generations, worker.asking, worker.ledger, worker.endings,
         spool=keeper._spool, braking=keeper._braking, watermark=keeper._watermark,
-        teams=swallowing, sweep_s=0.001, now=lambda: 0, random=lambda: 0.5, emit=lambda _: None,
+        teams=swallowing, sweep_s=0.001, random=lambda: 0.5, emit=lambda _: None,
     )  # fmt: skip
     running = asyncio.ensure_future(chores.run())
     await inside.wait()

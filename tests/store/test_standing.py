@@ -1,14 +1,18 @@
 """How teams and the books stand, on a server and on a cluster."""
 
+import time
+
 import pytest
 
 from gateway.store.brakes import Brakes
 from gateway.store.connection import connect
+from gateway.store.ledger import Ledger
 from gateway.store.scripts import Scripts
 from gateway.store.standing import StandingReader
 from gateway.store.teams import Teams
 from gateway.telemetry.standing import TeamStanding
-from tests.support.ledger import NOON
+from tests.support.books import Books
+from tests.support.ledger import NOON, RULES
 from tests.support.valkey import gateway_client
 
 
@@ -87,6 +91,23 @@ async def test_reservations_are_summed_over_teams(redis, reader):
     standing = await reader.read()
 
     assert (4, 2, 2) == (standing.open, standing.overdue, standing.unresolved)
+
+
+@pytest.mark.parametrize("wrong_s", [-40 * 86_400, 40 * 86_400])
+async def test_leases_and_months_go_by_the_clock_of_redis(redis, clock, monkeypatch, wrong_s):
+    """However wrong the host's is, nothing is overdue that has a lease, and the month is the one that is booked on."""
+    books = Books(redis)
+    books.ledger = Ledger(books.scripts, redis, RULES)
+    await books.lead("art")
+    left = await books.lead("ops")
+    await books.ledger.hand_over("ops", [(left, 1)])
+    wrong = time.time_ns() / 1e9 + wrong_s
+    monkeypatch.setattr(time, "time", lambda: wrong)
+
+    standing = await StandingReader(redis, redis, Brakes(redis, Scripts(redis)), clock=clock).read()
+
+    assert (2, 1) == (standing.open, standing.overdue)
+    assert [60_000, 60_000] == [team.reserved for team in standing.teams]
 
 
 async def test_the_budget_of_the_whole_gateway(redis, reader):

@@ -214,7 +214,6 @@ class Worker:
             watermark=Watermark(redis, blobs, high=0.75),
             teams=Keys(redis).teams,
             sweep_s=0.05,
-            now=time.time,  # noqa: TID251  leases live by Redis's own clock
             random=lambda: 0.5,
             emit=emit,
         )

@@ -1,7 +1,7 @@
 """Whether this host's clock agrees with that of Redis.
 
-Leases, quotas and budgets go by Redis alone. This host's clock says when image URLs and log-ins end, and which day
-a generation belongs to.
+Leases, quotas, and the days and months that usage is booked on go by Redis alone. This host's clock says when image
+URLs and log-ins end, what `today` is in reports, when something was bought without Redis, and what time is in ids.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ def check_clock(servers: Sequence[Primary]) -> Finding:
     side = "behind" if worst.ahead_s > 0 else "ahead of"
     return warning(
         "clock",
-        f"of this host is {off:.1f} s {side} that of Redis, so that image URLs and log-ins end at another time "
-        "than they should, and usage near midnight is of another day: let NTP set both",
+        f"of this host is {off:.1f} s {side} that of Redis, so that image URLs and log-ins end at another time than "
+        "they should, what is bought without Redis is booked at another, and `today` in reports may be another day: "
+        "let NTP set both",
     )

@@ -1,8 +1,7 @@
 """All that is looked at in Redis, of state and of image bytes."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import aclosing
 
 from gateway.cli.books import Books
 from gateway.cli.checks.books import check_books
@@ -11,10 +10,11 @@ from gateway.cli.checks.finding import Finding, problem
 from gateway.cli.checks.persistence import check_persistence, check_replicas
 from gateway.cli.checks.primaries import Primary, primaries
 from gateway.cli.checks.servers import check_blobs, check_state, check_version
+from gateway.cli.connect import located
 from gateway.errors import Unavailable
-from gateway.settings import Settings, SettingsError
-from gateway.store.connection import Client, RedisTrouble, connect
-from gateway.store.embedded import Embedded
+from gateway.settings import Settings
+from gateway.store.clients import connect_stores
+from gateway.store.connection import Client, RedisTrouble
 from gateway.store.generations import Backlog
 
 
@@ -23,8 +23,9 @@ async def check_store(settings: Settings, now: Callable[[], float]) -> tuple[lis
 
     Raises SettingsError or StartFailed.
     """
-    with _urls(settings) as (state_url, blobs_url):
-        async with _client(settings, "redis", state_url) as state, _client(settings, "blobs", blobs_url) as blobs:
+    with located(settings, with_blobs=True) as found:
+        state, blobs = connect_stores(found)
+        async with aclosing(state), aclosing(blobs):
             findings, states = await _reach("state", "REDIS_URL", state, now)
             more, held = await _reach("blobs", "GATEWAY_BLOBS_URL", blobs, now)
             findings += more + _state(settings, states) + check_blobs(states, held)
@@ -56,30 +57,3 @@ def _state(settings: Settings, servers: list[Primary]) -> list[Finding]:
         if settings.redis.durability == "wait":
             found += check_replicas(server)
     return list(dict.fromkeys(found))  # one line for what all primaries of a cluster have in common
-
-
-@contextmanager
-def _urls(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Give where state and image bytes are; the embedded servers are started if need be."""
-    if settings.redis.url:
-        yield settings.redis.url, settings.blobs.url or settings.redis.url
-        return
-    own_blobs = None if settings.blobs.url else settings.blobs.max_bytes
-    embedded = Embedded(Path(settings.server.state_dir), blobs_max_bytes=own_blobs)
-    embedded.open()
-    try:
-        yield embedded.url("state"), settings.blobs.url or embedded.url("blobs")
-    finally:
-        embedded.close()
-
-
-@asynccontextmanager
-async def _client(settings: Settings, section: str, url: str) -> AsyncIterator[Client]:
-    try:
-        redis = connect(**(settings.redis.connection() | {"url": url}))
-    except ValueError as error:
-        raise SettingsError(f"{section}.url: {error}") from None
-    try:
-        yield redis
-    finally:
-        await redis.aclose()

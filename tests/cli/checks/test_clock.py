@@ -27,6 +27,14 @@ async def test_another_clock_is_told_with_its_side(redis_client, off, side):
     assert re.match(rf"of this host is [45]\.\d s {side} that of Redis", finding.told)
 
 
+def test_what_goes_by_this_host_is_told_and_no_more():
+    """Days and months are booked by Redis."""
+    finding = check_clock([told(-5.0)])
+    for what in ("image URLs and log-ins", "bought without Redis", "`today` in reports"):
+        assert what in finding.told
+    assert "usage" not in finding.told
+
+
 async def test_half_of_the_round_trip_is_taken_off(redis_client):
     """Of a way of an hour there and back, so that no busy machine blurs it."""
     asked = time.time_ns() / 1e9 - 1800
