@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from functools import partialmethod
 from types import MappingProxyType
 from typing import Any
@@ -66,13 +67,9 @@ _ALARMING = {"upstream_auth", "upstream_quota"}
 def configure(*, level: str, format: str) -> None:  # noqa: A002  the setting's own name
     """Set up the process's logs on standard error; `format` is json, pretty, or auto (pretty on a terminal)."""
     pretty = format == "pretty" or (format == "auto" and sys.stderr.isatty())
-    shared: list[Processor] = [
-        _add_tags,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        _describe_exception,
-    ]
-    render = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_json)
+    shared: list[Processor] = [_add_tags, _add_level_and_time, _describe_exception]
+    as_text, as_json = structlog.dev.ConsoleRenderer(timestamp_key="time"), structlog.processors.JSONRenderer(_json)
+    render = as_text if pretty else as_json
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=_logger_from(logging.getLevelNamesMapping()[level.upper()]),
@@ -127,9 +124,17 @@ def _add_tags(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return {**_TAGS.get(), **event}
 
 
+def _add_level_and_time(_logger: Any, method: str, event: EventDict) -> EventDict:
+    event["level"] = method
+    event["time"] = datetime.now(UTC)
+    return event
+
+
 def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Tell an exception's types and places, but not its words, which may quote the prompt, a key or a URL."""
     info = event.pop("exc_info", None)
+    if info is None:
+        return event
     error = info[1] if isinstance(info, tuple) else sys.exception() if info is True else info
     lines: list[str] = []
     while isinstance(error, BaseException):
