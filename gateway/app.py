@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -86,11 +86,16 @@ class Gateway:
 
 
 def create_app(
-    settings: Settings, *, transport: httpx.AsyncBaseTransport | None = None, tracing: Tracing | None = None
+    settings: Settings,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    tracing: Tracing | None = None,
+    listeners: Iterable[Emit] | None = None,
 ) -> Gateway:
     """Build the application; nothing connects before its first use.
 
-    Without `tracing`, OpenTelemetry's variables in the environment decide about it.
+    Without `tracing`, OpenTelemetry's variables in the environment decide about it. `listeners` take the place of those
+    that write logs and count metrics.
 
     Raises:
         CatalogError: the model catalogue cannot be used.
@@ -99,7 +104,7 @@ def create_app(
     catalog = load_catalog(Path(settings.server.models or shipped("models.toml")), settings.images.aliases)
     metrics = Metrics((model.id for model in catalog.models), most_teams=settings.metrics.max_teams)
     tracing = tracing or tracing_begun(os.environ)
-    emit = _all(LogListener(), metrics, *([tracing] if tracing else []))
+    emit = _all(*((LogListener(), metrics) if listeners is None else listeners), *([tracing] if tracing else []))
     state, blobs_redis = connect_stores(settings)
     timed = Timed(emit)
     blobs = Blobs(blobs_redis, timed)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -105,6 +106,12 @@ class PerMillionTokens(Row, frozen=True):
     output: Money = 0.0
 
 
+@cache
+def _micro_usd(amount: float, usd: float) -> int:
+    """Convert one of a catalogue's amounts in units of `usd` dollars each; decimals, which are exact, are slow."""
+    return int((Decimal(str(amount)) * Decimal(str(usd)) * 1_000_000).to_integral_value())
+
+
 class Price(Row, frozen=True):
     """What upstream charges. `usd` converts one unit of `currency`; `verified` means seen at Aihubmix itself."""
 
@@ -130,7 +137,7 @@ class Price(Row, frozen=True):
             if (entry.quality is None or quality is None or entry.quality == quality)
             and (entry.size is None or size is None or entry.size == size)
         ] or [entry.amount for entry in self.images]
-        return int((Decimal(str(max(admissible))) * Decimal(str(self.usd)) * 1_000_000).to_integral_value())
+        return _micro_usd(max(admissible), self.usd)
 
     def of_tokens(self, text_input: int, image_input: int, output: int) -> int | None:
         """Micro-dollars of so many tokens; None where the row prices images alone."""

@@ -33,6 +33,7 @@ from gateway.store.keys import Keys
 from gateway.store.limits import KINDS as KINDS_OF_LIMITS
 from gateway.store.schema import migrate
 from gateway.store.secrets import signing_key
+from gateway.telemetry import log
 from gateway.telemetry.declarations import ALL
 from gateway.telemetry.events import GenerationFinished, RequestFinished
 from gateway.telemetry.log import LogListener
@@ -207,18 +208,17 @@ def test_the_table_of_metrics_is_their_declarations():
 def test_the_lines_of_the_log_are_what_is_written(line):
     """Its fields, no more and no fewer."""
     told = json.loads(line)
-    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as captured:
-        structlog.contextvars.bind_contextvars(request_id="req_1")
+    with structlog.testing.capture_logs([log._add_tags]) as captured:
+        log.tag(request_id="req_1")
         phases = Phases()
         if told["event"] == "generation.finished":
-            structlog.contextvars.bind_contextvars(generation_id="gen_1")
+            log.tag(generation_id="gen_1")
             LogListener()(GenerationFinished("gen_1", "art", "k", "V3", "delivered", 1, 1, 60_000, 1.0, phases.laps))
         else:
             facts = {
                 name: told[name] for name in ("team", "key_id", "model", "generation_id", "cache", "images", "cost_usd")
             }
             LogListener()(RequestFinished("req_1", "POST", "/x", 200, 1.0, facts | {"phases": [phases]}))
-        structlog.contextvars.clear_contextvars()
     assert told.keys() - {"level", "time"} == captured[0].keys() - {"log_level", "exc_info"}
 
 

@@ -1,6 +1,5 @@
 """The ASGI wrapper around everything: request id, tidy paths, CORS, one event per request, and no bare 500."""
 
-import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -8,6 +7,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.errors import envelope_of, fault, headers_of
+from gateway.ids import hex_digits
 from gateway.telemetry.events import Emit, RequestFinished
 from gateway.telemetry.log import tag
 
@@ -131,7 +131,7 @@ class _Request:
 
 def new_request_id() -> str:
     """Make the name under which a client reports a problem."""
-    return f"req_{secrets.token_hex(16)}"
+    return f"req_{hex_digits(32)}"
 
 
 def _tidy(path: str) -> str:

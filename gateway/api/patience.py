@@ -41,7 +41,8 @@ class Patience:
         is_at_once = ticket.task.done() and not ticket.is_claimable
         self._left = None if is_at_once else asyncio.ensure_future(_left(request))
         self._when_reset = request.scope["state"].get("when_reset")
-        self._ends = asyncio.get_running_loop().time() + seconds
+        self._clock = asyncio.get_running_loop().time
+        self._ends = self._clock() + seconds
         self._is_answered = False
 
     async def __aenter__(self) -> Self:
@@ -80,7 +81,7 @@ class Patience:
             ClientLeft: nobody waits any more.
 
         """
-        left_s = max(self._ends - asyncio.get_running_loop().time(), 0)
+        left_s = max(self._ends - self._clock(), 0)
         outcome = await self.outcome_within(left_s)
         if outcome is None:
             raise _too_late()
@@ -99,7 +100,7 @@ class Patience:
             if error is not None:  # one that invites a retry leaves it what was bought, and may yet arrive
                 self._is_answered = not (isinstance(error, GatewayError) and error.should_retry)
             return task.result()
-        if asyncio.get_running_loop().time() >= self._ends:
+        if self._clock() >= self._ends:
             raise _too_late()
         return None
 

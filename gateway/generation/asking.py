@@ -1,11 +1,11 @@
 """Asking what becomes of a request: the ledger, or while Redis is away the spool."""
 
-import secrets
 from collections.abc import Callable
 
 from gateway.catalog import Model
 from gateway.errors import Unavailable
 from gateway.generation.admission import Wish, admission, refusal
+from gateway.ids import hex_digits
 from gateway.store.journal import Journal, Verdict
 from gateway.store.ledger import Ledger
 from gateway.store.recent import Recent
@@ -75,7 +75,7 @@ class Asking:
 
     def _new_id(self) -> str:
         """Make an id that tells its time, to the millisecond, so that its booking can be found."""
-        return f"gen_{int(self._now() * 1000):011x}{secrets.token_hex(7)[:13]}"
+        return f"gen_{int(self._now() * 1000):011x}{hex_digits(13)}"
 
     def _ttl_of(self, model: Model) -> int:
         if not self.caches:

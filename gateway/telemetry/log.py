@@ -3,7 +3,12 @@
 import logging
 import sys
 import traceback
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import partialmethod
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -53,6 +58,7 @@ _EVENTS: dict[type[Event], tuple[int, str]] = {
     UpstreamRetried: (logging.WARNING, "upstream.retried"),
     UpstreamUnanswered: (logging.ERROR, "upstream.unanswered"),
 }
+_TAGS: ContextVar[Mapping[str, str]] = ContextVar("tags", default=MappingProxyType({}))
 _UNTOLD_FACTS = {"error_code", "error_status", "phases"}
 _REDIS_TROUBLE = (RedisError, RedisClusterException, OSError)
 _ALARMING = {"upstream_auth", "upstream_quota"}
@@ -61,16 +67,12 @@ _ALARMING = {"upstream_auth", "upstream_quota"}
 def configure(*, level: str, format: str) -> None:  # noqa: A002  the setting's own name
     """Set up the process's logs on standard error; `format` is json, pretty, or auto (pretty on a terminal)."""
     pretty = format == "pretty" or (format == "auto" and sys.stderr.isatty())
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        _describe_exception,
-    ]
-    render = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(serializer=_json)
+    shared: list[Processor] = [_add_tags, _add_level_and_time, _describe_exception]
+    as_text, as_json = structlog.dev.ConsoleRenderer(timestamp_key="time"), structlog.processors.JSONRenderer(_json)
+    render = as_text if pretty else as_json
     structlog.configure(
         processors=[*shared, render],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=_logger_from(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
@@ -84,18 +86,55 @@ def configure(*, level: str, format: str) -> None:  # noqa: A002  the setting's 
     logging.captureWarnings(capture=True)
 
 
+def _logger_from(least: int) -> type[structlog.BoundLoggerBase]:
+    """Make the class of loggers that write lines of a level and above.
+
+    structlog's own copies a line's facts four times on their way, which costs as much as all that is done with them.
+    """
+
+    class Logger(structlog.BoundLoggerBase):
+        def log(self, level: int, name: str, **facts: Any) -> None:
+            if level < least:
+                return
+            event: Any = facts
+            event["event"] = name
+            method = logging.getLevelName(level).lower()
+            for process in self._processors:
+                event = process(self._logger, method, event)
+            self._logger.msg(event)
+
+        info = partialmethod(log, logging.INFO)
+        warning = partialmethod(log, logging.WARNING)
+        error = partialmethod(log, logging.ERROR)
+
+    return Logger
+
+
 def _json(event: EventDict, **_: Any) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
 
 
 def tag(**facts: str) -> None:
-    """Add facts to all that the present task will log."""
-    structlog.contextvars.bind_contextvars(**facts)
+    """Add facts to all that the present task, and those that it starts from now on, will log."""
+    _TAGS.set({**_TAGS.get(), **facts})
+
+
+def _add_tags(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Add what the task was tagged with; structlog's own way looks through everything that is in its context."""
+    return {**_TAGS.get(), **event}
+
+
+def _add_level_and_time(_logger: Any, method: str, event: EventDict) -> EventDict:
+    event["level"] = method
+    event["time"] = datetime.now(UTC)
+    return event
 
 
 def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Tell an exception's types and places, but not its words, which may quote the prompt, a key or a URL."""
     info = event.pop("exc_info", None)
+    if info is None:
+        return event
     error = info[1] if isinstance(info, tuple) else sys.exception() if info is True else info
     lines: list[str] = []
     while isinstance(error, BaseException):
@@ -121,42 +160,50 @@ class LogListener:
     def __init__(self, logger: Any = None) -> None:
         self._log = logger or structlog.get_logger()
         self._is_store_away = False
+        self._writers: dict[type[Event], Callable[[Any], None]] = {
+            **dict.fromkeys(_EVENTS, self._event),
+            DownloadFinished: self._download,
+            GenerationFinished: self._generation,
+            RequestFinished: self._request,
+            StoreCalled: self._call,
+            StoreTroubled: self._chore,
+        }
 
     def __call__(self, event: Event) -> None:
         """Log an event, if it is one that is logged."""
-        with suppress(OSError, ValueError):  # a full disk, a closed stream
-            self._write(event)
+        write = self._writers.get(type(event))
+        if write is not None:
+            with suppress(OSError, ValueError):  # a full disk, a closed stream
+                write(event)
 
-    def _write(self, event: Event) -> None:
-        if isinstance(event, RequestFinished):
-            self._request(event)
-        elif isinstance(event, GenerationFinished):
-            self._generation(event)
-        elif isinstance(event, DownloadFinished):
-            if event.reason != "ok":
-                self._log.error("download.failed", reason=event.reason, status=event.status, ms=_ms(event.seconds))
-        elif isinstance(event, StoreCalled | StoreTroubled):
-            self._store(event)
-        elif type(event) in _EVENTS:
-            level, name = _EVENTS[type(event)]
-            facts = msgspec.structs.asdict(event)
-            error = facts.pop("error", None)
-            self._log.log(logging.ERROR if error else level, name, **facts, exc_info=error)
+    def _event(self, event: Event) -> None:
+        level, name = _EVENTS[type(event)]
+        facts = msgspec.structs.asdict(event)
+        error = facts.pop("error", None)
+        self._log.log(logging.ERROR if error else level, name, **facts, exc_info=error)
 
-    def _store(self, event: StoreCalled | StoreTroubled) -> None:
-        """Tell when the store goes away and when it is back: between the two, every call and chore fails."""
-        if isinstance(event, StoreTroubled) and not isinstance(event.error, _REDIS_TROUBLE):
-            self._log.error("chore.failed", chore=event.chore, exc_info=event.error)
-            return
-        call, reason = (event.chore, "") if isinstance(event, StoreTroubled) else (event.call, event.reason)
-        is_away = isinstance(event, StoreTroubled) or bool(reason)
-        if is_away:
-            self._log.log(
-                logging.DEBUG if self._is_store_away else logging.WARNING, "store.failed", call=call, reason=reason
-            )
+    def _download(self, event: DownloadFinished) -> None:
+        if event.reason != "ok":
+            self._log.error("download.failed", reason=event.reason, status=event.status, ms=_ms(event.seconds))
+
+    def _call(self, event: StoreCalled) -> None:
+        if event.reason:
+            self._store_failed(event.call, event.reason)
         elif self._is_store_away:
-            self._log.info("store.answered", call=call)
-        self._is_store_away = is_away
+            self._is_store_away = False
+            self._log.info("store.answered", call=event.call)
+
+    def _chore(self, event: StoreTroubled) -> None:
+        if isinstance(event.error, _REDIS_TROUBLE):
+            self._store_failed(event.chore, "")
+        else:
+            self._log.error("chore.failed", chore=event.chore, exc_info=event.error)
+
+    def _store_failed(self, call: str, reason: str) -> None:
+        """Tell when the store goes away, and no more until it is back: between the two, every call and chore fails."""
+        level = logging.DEBUG if self._is_store_away else logging.WARNING
+        self._is_store_away = True
+        self._log.log(level, "store.failed", call=call, reason=reason)
 
     def _request(self, event: RequestFinished) -> None:
         self._log.log(

@@ -16,7 +16,7 @@ from tests.bench.subjects import Subject
 @click.option("--json", "json_", is_flag=True, help="Print the figures as JSON.")
 @click.option("--profile", is_flag=True, help="Tell instead where the worker's time goes (by py-spy, from PyPI).")
 def main(*, json_: bool, profile: bool) -> None:
-    """Measure the gateway beside its upstream and beside an application that does nothing."""
+    """Measure the gateway beside its upstream, an application that does nothing, and itself without telemetry."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         home = Path(directory)
         with (
@@ -26,16 +26,19 @@ def main(*, json_: bool, profile: bool) -> None:
             if profile:
                 click.echo("\n".join(profiling.profile(gateway, home)))
                 return
-            with subjects.echo(home / "upstream" / "files" / "large.json") as echo:
-                found = _measure(home, Subject("upstream", url), echo, gateway)
+            with (
+                subjects.echo(home / "upstream" / "files" / "large.json") as echo,
+                subjects.quiet(home / "quiet", url) as quiet,
+            ):
+                found = _measure(home, Subject("upstream", url), echo, gateway, quiet)
     click.echo(msgspec.json.format(msgspec.json.encode(found)) if json_ else as_text(found))
 
 
-def _measure(home: Path, direct: Subject, echo: Subject, gateway: Subject) -> Report:
+def _measure(home: Path, direct: Subject, echo: Subject, gateway: Subject, quiet: Subject) -> Report:
     load_average = os.getloadavg()[0]
     held = memory.hold_results(gateway, len(upstream.png(upstream.LARGE_SIDE)))
     stores = list(measure.store_use(gateway, home / "gateway"))
-    cells = measure.rounds([direct, echo, gateway])
+    cells = measure.rounds([direct, echo, gateway, quiet])
     peak_rss = max(held.peak, proc.peak_rss(gateway.pid))
     return report(load_average, cells, stores, memory=held, peak_rss=peak_rss, tasks=flux.hold_tasks(home / "flux"))
 

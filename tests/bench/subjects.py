@@ -5,8 +5,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,9 @@ from tests.support.processes import descendants
 
 _PATIENCE_S = 30.0
 _KEY = "export OPENAI_API_KEY="
+_SERVE = (sys.executable, "-m", "gateway", "serve", "--workers", "1", "--port", "0", "--with-key")
+_QUIET = "tests.bench.quiet"
+_WORKERS = ("gateway.worker", _QUIET)
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,20 @@ class Subject:
 
 
 @contextmanager
-def gateway(home: Path, upstream: str, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Subject]:
+def gateway(
+    home: Path,
+    upstream: str,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    *,
+    name: str = "gateway",
+    argv: Sequence[str] = _SERVE,
+) -> Iterator[Subject]:
     """Serve with one worker, embedded store and a real key, from `home`; `settings` are environment variables."""
     home.mkdir()
     ours = {"AIHUBMIX_API_KEY": "sk-bench", "AIHUBMIX_BASE_URL": upstream, "AIHUBMIX_TASKS_URL": upstream}
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "AIHUBMIX_", "REDIS_"))
     }
-    argv = [sys.executable, "-m", "gateway", "serve", "--workers", "1", "--port", "0", "--with-key"]
     with (home / "out").open("wb") as out, (home / "log").open("wb") as log:
         process = subprocess.Popen(
             argv,
@@ -51,10 +60,15 @@ def gateway(home: Path, upstream: str, settings: Mapping[str, str] = MappingProx
     try:
         key = _await_key(home, process)
         run = read_run(state_dir(home))
-        pids = [pid for pid, command in descendants(process.pid).items() if "gateway.worker" in command]
-        yield Subject("gateway", run.url + ROUTE, key, pids[0])
+        workers = [pid for pid, command in descendants(process.pid).items() if any(map(command.count, _WORKERS))]
+        yield Subject(name, run.url + ROUTE, key, workers[0])
     finally:
         stop(process, _PATIENCE_S)
+
+
+def quiet(home: Path, upstream: str) -> AbstractContextManager[Subject]:
+    """Serve in the same way without metrics and logs."""
+    return gateway(home, upstream, name="quiet", argv=(sys.executable, "-m", _QUIET))
 
 
 @contextmanager
