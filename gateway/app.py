@@ -54,8 +54,8 @@ from gateway.store.consumption import ConsumptionReader
 from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
 from gateway.store.ledger import ENDED, Ledger
-from gateway.store.reconciliation import Reconciliation
 from gateway.store.probe import try_write
+from gateway.store.reconciliation import Reconciliation
 from gateway.store.replayable import ReplayableResults
 from gateway.store.rules import rules_of
 from gateway.store.scripts import Scripts
