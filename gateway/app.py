@@ -55,6 +55,7 @@ from gateway.store.consumption import ConsumptionReader
 from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
 from gateway.store.ledger import ENDED, Ledger
+from gateway.store.probe import try_write
 from gateway.store.reconciliation import Reconciliation
 from gateway.store.replayable import ReplayableResults
 from gateway.store.rules import rules_of
@@ -177,7 +178,7 @@ def create_app(
     sessions = Sessions(settings.server.admin_key, signer=signer, clock=time.time)
     thumbnails = Thumbnails(ReplayableResults(state), archive, clock=time.monotonic)
     hosting = Hosting(blobs, signer=signer, life_s=settings.images.url_life_s, clock=time.time)
-    readiness = Readiness(state.ping)
+    readiness = Readiness(lambda: try_write(state))
     origin = PublicOrigin(settings.server.public_url, settings.server.trusted_proxies)
 
     admin = admin_router(

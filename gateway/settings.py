@@ -36,8 +36,11 @@ Join = Annotated[Literal["all", "retries"], Meta(description="all or retries")]
 
 _HTTP = r"https?://[^/?#\s]+(/[^?#\s]*)?"
 _REDIS = r"(rediss?(\+cluster|\+sentinel)?|unix)://\S+"
-Url = Annotated[str, Meta(pattern=rf"^{_HTTP}\Z", description="an http(s):// URL without a query")]
-OptionalUrl = Annotated[str, Meta(pattern=rf"^({_HTTP})?\Z", description="an http(s):// URL without a query")]
+_BARE_HTTP = _HTTP.replace("[^", "[^@")  # nor a user, for these are shown
+_BARE = "an http(s):// URL without a user, a password, a query and a fragment"
+_SECRET_PART = re.compile(r"[@?#]")
+Url = Annotated[str, Meta(pattern=rf"^{_BARE_HTTP}\Z", description=_BARE)]
+OptionalUrl = Annotated[str, Meta(pattern=rf"^({_BARE_HTTP})?\Z", description=_BARE)]
 
 _SECRET = {"secret": True}
 ProxyUrl = Annotated[
@@ -342,7 +345,8 @@ def _convert(key: str, value: Any, *, where: str, strict: bool = True) -> Any:
             for network in converted:
                 ipaddress.ip_network(network, strict=False)
     except (msgspec.ValidationError, ValueError):
-        shown = "" if _is_secret(kind) else f" = {value!r}"
+        is_hidden = _is_secret(kind) or (kind in (Url, OptionalUrl) and _SECRET_PART.search(str(value)))
+        shown = "" if is_hidden else f" = {value!r}"
         raise SettingsError(f"{where}: {key}{shown}: expected {_meta(kind).description}") from None
     return converted
 

@@ -31,6 +31,7 @@ from gateway.settings import _OWN_NAMES, KINDS, load_settings, shipped, variable
 from gateway.store.brakes import Brakes
 from gateway.store.keys import Keys
 from gateway.store.limits import KINDS as KINDS_OF_LIMITS
+from gateway.store.probe import try_write
 from gateway.store.schema import migrate
 from gateway.store.secrets import signing_key
 from gateway.telemetry import log
@@ -270,6 +271,7 @@ async def test_every_key_that_lies_in_redis_is_in_the_table(redis_client):
 async def everything(redis):
     """Let a gateway do all that leaves something in Redis."""
     await migrate(redis)
+    await try_write(redis)
     await redis.set("signing-key", await signing_key(redis, ""))
     await redis.set(f"blob:{'0' * 64}", b"an image")
     books = Books(redis)

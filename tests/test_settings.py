@@ -135,11 +135,11 @@ def test_the_file_may_hold_aliases(config):
         ),
         (
             {"GATEWAY_PUBLIC_URL": "a?x"},
-            "GATEWAY_PUBLIC_URL: server.public_url = 'a?x': expected an http(s):// URL without a query",
+            "GATEWAY_PUBLIC_URL: server.public_url: expected an http(s):// URL without a user, a password, a query and a fragment",
         ),
         (
             {"AIHUBMIX_BASE_URL": "hub.com"},
-            "AIHUBMIX_BASE_URL: upstream.base_url = 'hub.com': expected an http(s):// URL without a query",
+            "AIHUBMIX_BASE_URL: upstream.base_url = 'hub.com': expected an http(s):// URL without a user, a password, a query and a fragment",
         ),
         (
             {"REDIS_URL": "https://:password@host"},
@@ -178,6 +178,18 @@ def test_the_file_may_hold_aliases(config):
 def test_a_fault_in_the_environment_is_one_exact_line(environ, message):
     """The line names the variable, the key and what would be right; a secret is not shown."""
     assert message == fault(environ)
+
+
+@pytest.mark.parametrize("name", ["AIHUBMIX_BASE_URL", "AIHUBMIX_TASKS_URL", "GATEWAY_PUBLIC_URL"])
+@pytest.mark.parametrize(
+    "url", ["http://u:SEKRIT@h", "http://SEKRIT@h/v1", "http://u:a/SEKRIT@h", "http://h/?SEKRIT", "http://h#SEKRIT"]
+)
+def test_a_url_that_is_shown_may_hold_no_secret(name, url):
+    """It is refused where it is read, and not repeated."""
+    told = fault({name: url})
+    assert told.startswith(f"{name}: ")
+    assert told.endswith("expected an http(s):// URL without a user, a password, a query and a fragment")
+    assert "SEKRIT" not in told
 
 
 @pytest.mark.parametrize(

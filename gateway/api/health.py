@@ -4,22 +4,25 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from litestar import MediaType, Response, Router, get
+from redis.exceptions import ResponseError
 
 from gateway.telemetry.exposition import Exposition
 
 
 class Readiness:
-    """Ready once Redis was reached and until draining begins. `ping` raises while Redis does not answer."""
+    """Ready once Redis took a write and until draining begins. `try_write` raises while it takes none."""
 
-    def __init__(self, ping: Callable[[], Awaitable[object]]) -> None:
-        self._ping = ping
+    def __init__(self, try_write: Callable[[], Awaitable[object]]) -> None:
+        self._try_write = try_write
         self._was_reached = False
         self.draining = False
 
     async def state(self) -> tuple[bool, dict[str, object]]:
         """Tell whether to send traffic here, and why."""
         try:
-            await self._ping()
+            await self._try_write()
+        except ResponseError:
+            redis = "refuses_writes"
         except Exception:  # noqa: BLE001  whatever it is, the answer is the same
             redis = "unreachable"
         else:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pybase64
 
+from gateway.api.json_body import decode_object
 from gateway.dialects.base import Usage
 from gateway.errors import InvalidRequest
 from gateway.generation.outcome import Outcome
@@ -16,22 +17,12 @@ def read_fields(body: bytes) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        InvalidRequest: the body is empty, is no JSON, or is JSON of another kind.
+        InvalidRequest: the body is empty, is no JSON, is JSON of another kind, or names a field twice.
 
     """
     if not body.strip():
         raise InvalidRequest("The body is empty. Expected a JSON object with at least 'prompt'.", code="invalid_json")
-    try:
-        fields = msgspec.json.decode(body)
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
-    except UnicodeDecodeError:
-        raise InvalidRequest("The body is not valid UTF-8.", code="invalid_json") from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The body could not be parsed as JSON: {error}", code="invalid_json") from None
-    if not isinstance(fields, dict):
-        raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
-    return fields
+    return decode_object(body, msgspec.json.decode)
 
 
 class InputTokens(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 from redis.asyncio.connection import parse_url
@@ -19,8 +19,19 @@ FORMS = {
 
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _SERVICE = re.compile(r"/(?P<service>[A-Za-z0-9._-]+)(?:/(?P<db>[0-9]{1,4}))?")
+_DB = re.compile(r"/?|/[0-9]{1,4}")
 _TLS = {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
 _SENTINEL = {"sentinel_username", "sentinel_password"}
+_SSL = _TLS | {"ssl_ca_data", "ssl_ca_path", "ssl_ciphers", "ssl_min_version", "ssl_password"}
+_PLAIN = {"db", "username", "password", "client_name", "health_check_interval", "socket_keepalive"} | {
+    "socket_timeout",
+    "socket_connect_timeout",
+    "retry_on_timeout",
+}
+
+
+class _Fault(ValueError):
+    """What exactly is wrong, where that can be told without repeating a secret."""
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -42,22 +53,36 @@ def read_url(url: str) -> Location:
 
     `rediss` is TLS. Of the forms with several hosts, those of TLS take redis-py's `ssl_ca_certs`, `ssl_cert_reqs`,
     `ssl_certfile`, `ssl_keyfile` and `ssl_check_hostname` as a query, and those of Sentinels `sentinel_username`
-    and `sentinel_password`.
+    and `sentinel_password`. A single server takes all of redis-py's that say where it is and who asks.
     """
     scheme = url.partition("://")[0]
     if "://" not in url or scheme not in FORMS:
         shown = f"the scheme {scheme!r}" if "://" in url else "no scheme"
         raise ValueError(f"A Redis URL with {shown}: use {', '.join(f'{known}://' for known in FORMS)}.")
     try:
-        if "+" in scheme:
-            return _several(url)
-        urlsplit(url).port  # noqa: B018  reading it is what checks it
-        parse_url(url)
+        return _several(url) if "+" in scheme else _single(url)
+    except _Fault as fault:
+        raise ValueError(f"A Redis URL {fault}: use the form {FORMS[scheme]}.") from None
     except ValueError:
         raise ValueError(
             "A Redis URL that cannot be read (a special character in a password is written as %XX): "
             f"use the form {FORMS[scheme]}."
         ) from None
+
+
+def _single(url: str) -> Location:
+    parts = urlsplit(url)
+    parts.port  # noqa: B018  reading it is what checks it
+    if parts.fragment or "@" in parts.path + parts.query:  # it is part of a password
+        raise ValueError
+    allowed = _PLAIN | (_SSL if parts.scheme == "rediss" else set())
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    for name in query:
+        if name not in allowed:
+            raise _Fault(f"with the option {name[:80]!r}, which is none of {', '.join(sorted(allowed))}")
+    if not query.get("db", "0").isdecimal() or (parts.scheme != "unix" and not _DB.fullmatch(parts.path)):
+        raise _Fault("whose database is no number")
+    parse_url(url)
     return Location("single", plain=url)
 
 

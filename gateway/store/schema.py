@@ -25,14 +25,24 @@ async def migrate(
 
     Raises SchemaTooNew; Redis trouble is raised as it comes.
     """
-    held = await redis.get(_KEY)
+    held, found = await _found(redis, version)
+    for step in range(found, version):
+        await migrations[step](redis)
+    if found != version or not held:
+        await redis.set(_KEY, version)
+
+
+async def check_schema(redis: Client) -> None:
+    """See that this gateway may use what lies in Redis, and write nothing; raises as `migrate` does."""
+    await _found(redis, VERSION)
+
+
+async def _found(redis: Client, version: int) -> tuple[bytes | str | None, int]:
+    held: bytes | str | None = await redis.get(_KEY)
     found = int(held) if held else 1
     if found > version:
         raise SchemaTooNew(
             f"Redis was used by a newer gateway (schema {found}, this one knows {version}): "
             "run that version, or another Redis"
         )
-    for step in range(found, version):
-        await migrations[step](redis)
-    if found != version or not held:
-        await redis.set(_KEY, version)
+    return held, found

@@ -25,6 +25,19 @@ def test_redis_away(sandbox, own_valkey):
         assert 200 == http.get("/healthz").status_code
 
 
+def test_redis_that_takes_no_writes(sandbox, own_valkey):
+    """A worker that has never seen Redis take a write is not ready, though Redis answers."""
+    with own_valkey.client() as client:
+        client.config_set("min-replicas-to-write", 1)
+        with RunningGateway(settings_for(sandbox, own_valkey.url)) as gateway, gateway.http() as http:
+            refused = http.get("/readyz")
+            client.config_set("min-replicas-to-write", 0)
+            taken = http.get("/readyz")
+
+    assert (503, "refuses_writes") == (refused.status_code, refused.json()["redis"])
+    assert (200, "ok") == (taken.status_code, taken.json()["redis"])
+
+
 def test_redis_away_is_never_a_401(sandbox, own_valkey):
     """While Redis is away a good key is not called wrong: 503, to be tried again."""
     with RunningGateway(settings_for(sandbox, own_valkey.url)) as gateway:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from gateway.catalog import load_catalog
 from gateway.settings import shipped
-from tests.support.gateway import RunningGateway, envelope, settings_for
+from tests.support.gateway import RunningGateway, envelope, message, settings_for
 
 MODELS = load_catalog(shipped("models.toml")).models
 
@@ -190,13 +190,31 @@ def test_nulls_are_absent_and_unknown_keys_disclosed(gateway, key, model):
         b'"a fox"',
         b"null",
         b'{"n": NaN}',
+        b'{"n": -}',
     ],
     ids=["empty", "blank", "cut", "a form", "no UTF-8", "half a surrogate", "nested arrays", "nested objects",
-         "an array", "a string", "null", "NaN"],
+         "an array", "a string", "null", "NaN", "no number"],
 )  # fmt: skip
 def test_no_json(gateway, key, sandbox, body):
     """A body that is no JSON object is a 400 that says so."""
     assert refused(gateway, key, sandbox, body) == (400, "invalid_request_error", "invalid_json", None)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"prompt":"a","n":1,"prompt":"b"}', b'{"a":[{"prompt":1,"prompt":2}],"prompt":"b"}']
+)
+def test_a_field_given_twice(gateway, key, sandbox, body):
+    """Which of the two is meant nobody knows: it is named, and nothing is bought."""
+    assert refused(gateway, key, sandbox, body) == (400, "invalid_request_error", "invalid_json", "prompt")
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\udc00", "\\ud800x", "\\ud800\\u0041"])
+def test_half_a_surrogate_pair_is_told(gateway, key, text):
+    """It is not called a body cut short."""
+    with gateway.http(key) as http:
+        answer = http.post("/v1/images/generations", content=b'{"prompt":"%s"}' % text.encode())
+    assert envelope(answer) == (400, "invalid_request_error", "invalid_json", None)
+    assert "half of a surrogate pair" in message(answer)
 
 
 def test_too_large(gateway, key, sandbox):

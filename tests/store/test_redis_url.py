@@ -79,3 +79,27 @@ def test_a_malformed_url_is_told_its_form_and_never_repeated(url):
 def test_every_form_that_is_told_can_be_read(form):
     """Nobody is sent from one error to the next."""
     assert read_url(form).kind
+
+
+@pytest.mark.parametrize("option", ["foo=1", "foo", "db=0&foo=secret"])
+def test_an_option_that_there_is_not_is_named(option):
+    """Its value is not repeated, and redis-py never sees it."""
+    with pytest.raises(ValueError, match=r"with the option 'foo', which is none of client_name, db,") as refused:
+        read_url(f"redis://:secret@h:1/0?{option}")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["redis://:secret@h:1/x", "redis://:secret@h:1/2/3", "unix:///s?db=x", "redis://h?db="])
+def test_a_database_that_is_no_number_is_named_as_the_fault(url):
+    """It would be taken for 0, or for another number."""
+    with pytest.raises(ValueError, match="A Redis URL whose database is no number: use the form") as refused:
+        read_url(url)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["redis://:1?sec=ret@h:1", "redis://:1#secret@h:1", "redis://:1/secret@h:1"])
+def test_a_password_that_cuts_the_url_short_is_not_repeated(url):
+    """Its special characters are written as %XX; read as it stands, it would lead to another server."""
+    with pytest.raises(ValueError, match="A Redis URL that cannot be read") as refused:
+        read_url(url)
+    assert re.search("sec|ret", str(refused.value)) is None

@@ -26,7 +26,7 @@ def brakes_router(*, brakes: Brakes, catalog: Catalog) -> Router:
 
     @put("/")
     async def put_brakes(request: Request[Any, Any, Any]) -> Response[bytes]:
-        fields = await read_object(request, (BUDGET, "off"))
+        fields = await read_object(request, (BUDGET, "off"), is_needed=True)
         budget = read_limits({BUDGET: fields.get(BUDGET)})[KINDS[BUDGET].inside]
         off = _off(fields.get("off"), catalog)
         with redis_needed():

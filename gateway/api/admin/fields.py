@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import MediaType, Request, Response
 
+from gateway.api.json_body import decode_object
 from gateway.catalog import Catalog
 from gateway.errors import InvalidRequest, NotFound
 from gateway.store.key_record import KeyChanges
@@ -17,24 +18,21 @@ _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 RIGHTS = ("name", "models", "expires", "no_cache", "cache_ttl_s", *KINDS)
 
 
-async def read_object(request: Request[Any, Any, Any], known: Iterable[str]) -> dict[str, Any]:
-    """Read the body: an object of no other fields than `known`, decimals as Decimal; an empty body is an empty object.
+async def read_object(
+    request: Request[Any, Any, Any], known: Iterable[str], *, is_needed: bool = False
+) -> dict[str, Any]:
+    """Read the body: an object of no other fields than `known`, decimals as Decimal.
+
+    An empty body is an empty object, unless one `is_needed` since it replaces what there is.
 
     Raises:
-        InvalidRequest: it is something else; `param` names an unknown field.
+        InvalidRequest: it is something else; `param` names a field that is unknown or given twice.
 
     """
     body = await request.body()
-    try:
-        fields = _DECODER.decode(body) if body.strip() else {}
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
-    except UnicodeDecodeError:
-        raise InvalidRequest("The body is not valid UTF-8.", code="invalid_json") from None
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"The body could not be parsed as JSON: {error}", code="invalid_json") from None
-    if not isinstance(fields, dict):
-        raise InvalidRequest("The body must be a JSON object.", code="invalid_json")
+    if is_needed and not body.strip():
+        raise InvalidRequest("The body is empty. Expected a JSON object; {} lifts all.", code="invalid_json")
+    fields = decode_object(body, _DECODER.decode) if body.strip() else {}
     names = tuple(known)
     for name in fields:
         if name not in names:

@@ -24,7 +24,7 @@ def teams_router(*, teams: Teams) -> Router:
 
     @put("/{team:str}")
     async def put_team(request: Request[Any, Any, Any], team: FromPath[str]) -> Response[bytes]:
-        limits = as_changes(NO_LIMITS) | read_limits(await read_object(request, KINDS))
+        limits = as_changes(NO_LIMITS) | read_limits(await read_object(request, KINDS, is_needed=True))
         return answer(team_object(await teams.set(team, limits)))
 
     return Router("/teams", route_handlers=[list_teams, show_team, put_team])

@@ -50,7 +50,7 @@ _upstream = _of(UpstreamFailed)
 _unavailable = _of(Unavailable)
 
 FAILURES: tuple[Failure, ...] = (
-    _bad("invalid_json", "The body is empty, is not UTF-8, is not JSON, or is not an object."),
+    _bad("invalid_json", "The body is empty, is not UTF-8, is not JSON, is not an object, or names a field twice."),
     _bad("missing_required_parameter", "`prompt` is missing, or `image` for a model that needs one."),
     _bad("invalid_type", 'A parameter has the wrong type: `n` is `2`, not `"2"`.'),
     _bad("invalid_value", "A value that the model cannot take, or the model itself refused the request."),

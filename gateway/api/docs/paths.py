@@ -22,7 +22,11 @@ _ANY = {"type": "object"}
 _ALIVE = {"type": "object", "properties": {"alive": {"type": "boolean", "description": "Always true."}}}
 _STATE: dict[str, Schema] = {
     "ready": {"type": "boolean", "description": "The verdict."},
-    "redis": {"type": "string", "enum": ["ok", "unreachable"], "description": "Whether Redis answers just now."},
+    "redis": {
+        "type": "string",
+        "enum": ["ok", "refuses_writes", "unreachable"],
+        "description": "Whether Redis takes writes just now.",
+    },
     "draining": {"type": "boolean", "description": "Whether it is shutting down."},
 }
 _READINESS = {"type": "object", "required": list(_STATE), "properties": _STATE}
@@ -106,7 +110,7 @@ def _operation() -> dict[str, Schema]:
 def _readiness() -> Schema:
     content = {"application/json": {"schema": _READINESS}}
     operation = _get("Operation", "readyz", "Tell whether it is fit for requests", _ok("Send requests here.", content))
-    operation["responses"]["503"] = _ok("Send none: Redis was never reached, or it is shutting down.", content)
+    operation["responses"]["503"] = _ok("Send none: Redis took no write yet, or it is shutting down.", content)
     return operation | {"security": []}
 
 

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from gateway.cli.checks.finding import Finding, ok, problem, warning
 from gateway.cli.checks.primaries import Primary
+from gateway.store.connection import Client, RedisTrouble
+from gateway.store.probe import try_write
+from gateway.store.schema import SchemaTooNew, check_schema
 
 _OLDEST = (7, 0)
 _EVICTING = "allkeys-lru"
@@ -32,11 +35,31 @@ def check_state(server: Primary) -> list[Finding]:
     return [problem("state", told)]
 
 
+async def check_use(state: Client) -> list[Finding]:
+    """See that state takes writes, of which one is tried, and that no newer gateway has used it."""
+    try:
+        await check_schema(state)
+        await try_write(state)
+    except SchemaTooNew as too_new:
+        return [problem("state", str(too_new))]
+    except RedisTrouble as trouble:
+        return [problem("state", f"takes no writes ({trouble}): {_remedy(str(trouble))}")]
+    return []
+
+
 def check_blobs(states: Sequence[Primary], held: Sequence[Primary]) -> list[Finding]:
     """Look at how the servers of image bytes evict; where state is on the same ones, they must not."""
     if _names(states) & _names(held):
         return [_shared(states)]
     return [finding for server in held for finding in _eviction(server)]
+
+
+def _remedy(trouble: str) -> str:
+    if "NOREPLICAS" in trouble or "replicas" in trouble:
+        return "attach the replicas that its min-replicas-to-write asks for, or lower that"
+    if "maxmemory" in trouble or "OOM" in trouble:
+        return "it is full: raise its maxmemory, or shorten GATEWAY_USAGE_RETENTION_DAYS"
+    return "see what REDIS_URL's user may do, and the server's log"
 
 
 def _kind(server: Primary) -> str:

@@ -9,7 +9,7 @@ from gateway.cli.checks.clock import check_clock
 from gateway.cli.checks.finding import Finding, problem
 from gateway.cli.checks.persistence import check_persistence, check_replicas
 from gateway.cli.checks.primaries import Primary, primaries
-from gateway.cli.checks.servers import check_blobs, check_state, check_version
+from gateway.cli.checks.servers import check_blobs, check_state, check_use, check_version
 from gateway.cli.connect import located
 from gateway.errors import Unavailable
 from gateway.settings import Settings
@@ -31,7 +31,7 @@ async def check_store(settings: Settings, now: Callable[[], float]) -> tuple[lis
             findings += more + _state(settings, states) + check_blobs(states, held)
             if not states:
                 return findings, []
-            findings.append(check_clock(states))
+            findings += [check_clock(states), *await check_use(state)]
             try:
                 waiting, backlogs = await check_books(Books(state, settings), now() + states[0].ahead_s)
             except Unavailable as unavailable:  # INFO was answered: it is busy, or refuses what we need

@@ -1,5 +1,7 @@
 import pytest
 
+from tests.support.gateway import envelope
+
 
 def test_brakes_are_what_was_put(books_api):
     """What the body leaves out is lifted, so that the same body makes the same brakes."""
@@ -35,3 +37,13 @@ def test_what_makes_no_sense_changes_nothing(books_api, fields, param):
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
     assert books_api.get("/admin/brakes").json()["off"] == {"dall-e-3": "too dear"}
     assert books_api.get("/admin/brakes").json()["budget_usd_per_month"] is None
+
+
+@pytest.mark.parametrize(("body", "param"), [(b"", None), (b" ", None), (b'{"off":{"V3":"a"},"off":{}}', "off")])
+def test_a_body_that_is_forgotten_or_ambiguous_lifts_nothing(body, param, *, books_api):
+    """A 400; `{}` is what lifts all."""
+    before = books_api.put("/admin/brakes", json={"off": {"dall-e-3": ""}}).json()
+    reply = books_api.put("/admin/brakes", content=body)
+    assert envelope(reply) == (400, "invalid_request_error", "invalid_json", param)
+    assert books_api.get("/admin/brakes").json() == before
+    assert books_api.put("/admin/brakes", json={}).status_code == 200

@@ -48,3 +48,15 @@ def test_what_is_wrong_is_named(team, fields, code, param, said, *, admin):
     assert envelope(response) == (400, "invalid_request_error", code, param)
     assert said in message(response)
     assert admin.get("/admin/teams").json() == {"data": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "param"), [(b"", None), (b" ", None), (b'{"max_concurrent":1,"max_concurrent":null}', "max_concurrent")]
+)
+def test_a_body_that_is_forgotten_or_ambiguous_lifts_nothing(body, param, *, admin):
+    """A 400; `{}` is what lifts all."""
+    before = admin.put("/admin/teams/art", json=LIMITS).json()
+    reply = admin.put("/admin/teams/art", content=body)
+    assert envelope(reply) == (400, "invalid_request_error", "invalid_json", param)
+    assert admin.get("/admin/teams/art").json() == before
+    assert admin.put("/admin/teams/art", json={}).status_code == 200

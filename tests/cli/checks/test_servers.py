@@ -50,3 +50,26 @@ def test_a_user_that_may_not_do_what_is_needed_is_a_problem(found, own_valkey):
         client.acl_setuser("art", enabled=True, passwords=["+pw"], commands=["+info", "+time"], keys=["*"])
     told = found(1, REDIS_URL=own_valkey.url.replace("unix://", "unix://art:pw@"))
     assert "REDIS_URL" in told("problem", "state")
+
+
+def test_a_state_server_that_wants_replicas_is_a_problem(found, own_valkey):
+    """It answers, and takes no writes."""
+    with own_valkey.client() as client:
+        client.config_set("min-replicas-to-write", 1)
+    told = found(1, REDIS_URL=own_valkey.url)("problem", "state")
+    assert "takes no writes" in told
+    assert "min-replicas-to-write" in told
+
+
+def test_a_full_state_server_is_a_problem(found, policy):
+    assert "raise its maxmemory" in found(1, REDIS_URL=policy("noeviction", 1))("problem", "state")
+
+
+def test_state_of_a_newer_gateway_is_a_problem(found, own_valkey):
+    """And the check leaves it as it is."""
+    with own_valkey.client() as client:
+        client.set("schema", 99)
+        told = found(1, REDIS_URL=own_valkey.url)("problem", "state")
+        assert [b"schema"] == client.keys("*")
+    assert "schema 99" in told
+    assert "run that version, or another Redis" in told
