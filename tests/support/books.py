@@ -77,11 +77,12 @@ class Books:
         return await self._report(team, name, PartReport(part, "unknown"))
 
     async def recover(self, name, team="art"):
-        """Let its worker be lost after its submit, and another one take it over."""
+        """Let its worker be lost after its submit, and another one take it over and deliver."""
         await self.ledger.mark(team, name, 1, 1, "submitted", task="task-1")
         self.clock.now += self.ledger.rules.lease_ms / 1000 + 1
         await self.ledger.expire(team, takes_over=True)
+        await self._report(team, name, PartReport(1, "delivered", 1, 60_000), epoch=2)
         self.clock.now -= self.ledger.rules.lease_ms / 1000 + 1
 
-    async def _report(self, team, name, report):
-        return await self.ledger.settle(team, name, 1, [report])
+    async def _report(self, team, name, report, epoch=1):
+        return await self.ledger.settle(team, name, epoch, [report])

@@ -9,11 +9,11 @@ def test_what_waits_for_somebody_is_told_by_team(found, in_books):
 
     in_books(make)
     told = found(1)
-    assert told("ok", "generations") == "2 under way, of 3 teams; 1 recovered from lost workers today"
+    assert told("ok", "generations") == "1 under way, of 3 teams; 1 delivered by another worker than began them today"
     assert told("problem", "generations").startswith("1 of team old have lost their worker")
     assert "list --state unknown --team zoo" in told("warning", "generations")
     assert told.teams == [
-        {"team": "art", "open": 1, "overdue": 0, "unresolved": 0},
+        {"team": "art", "open": 0, "overdue": 0, "unresolved": 0},
         {"team": "old", "open": 1, "overdue": 1, "unresolved": 0},
         {"team": "zoo", "open": 0, "overdue": 0, "unresolved": 1},
     ]
