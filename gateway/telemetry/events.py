@@ -69,7 +69,7 @@ class GenerationStarted(Event, frozen=True):
 class GenerationFinished(Event, frozen=True):
     """A generation ended; `outcome` is "delivered" or an error code.
 
-    What was delivered, and its cost, is of the whole generation once that is settled, whoever booked it; before, of what
+    What was delivered, and its cost, is of the whole generation once it is settled, whoever booked it; before, of what
     was made here. The cost is None as long as nothing is settled, and where the model has no price; tokens are None
     where upstream counts none. It is `adopted` where another worker began it, and `repeated` where another settled it.
     """
