@@ -4,6 +4,7 @@ from gateway.catalog import Model
 from gateway.errors import Forbidden, QuotaSpent
 from gateway.store.brakes import Brakes, BrakeState, Lookup
 from gateway.store.connection import redis_needed
+from gateway.store.journal import Settled
 
 
 class Braking:
@@ -74,11 +75,9 @@ class Braking:
                     "UTC of its last day."
                 )
 
-    async def settle_booked(self, team: str, generation_id: str) -> None:
-        """Book what its team's books say of a generation that never reserved. Raises RedisTrouble, Unavailable."""
-        cost = await self._cost_of(team, generation_id)
-        if cost is not None:
-            await self._brakes.settle(generation_id, cost)
+    async def settle_booked(self, _team: str, generation_id: str, settled: Settled) -> None:
+        """Book what was made while Redis was away, which may never have reserved. Raises RedisTrouble."""
+        await self._brakes.settle(generation_id, settled.cost)
 
     async def settle(self, generation_id: str, cost: int) -> None:
         """Book what a generation has cost in all, in micro-dollars. Raises RedisTrouble."""

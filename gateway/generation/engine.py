@@ -137,7 +137,7 @@ class Generations:
         generation.is_whole = len(tasks) == len(brief.counts)
         generation.stages = ["submitted" if part in tasks else "done" for part in range(len(brief.counts))]
         within_s = max(model.time_limit_s - taken.age_ms / 1000, _LEAST_TO_COLLECT_S)
-        self._emit(GenerationTaken(taken.id, taken.team, model.id, taken.epoch))
+        self._emit(GenerationTaken(taken.id, taken.team, model.id, taken.epoch, taken.unknown_parts))
         self._launch(generation, self._maker.make(generation, sorted(tasks), self._maker.collecting(tasks, within_s)))
 
     def held(self) -> list[Generation]:
@@ -287,8 +287,8 @@ class Generations:
     ) -> None:
         def ended() -> None:
             give_back()
-            if generation.booked is not None:
-                self._chore(self._braking.settle(generation.id, generation.booked))
+            if generation.settled is not None and generation.ledger.books_at_once:
+                self._chore(self._braking.settle(generation.id, generation.settled.cost))
 
         self._running.launch(generation, make, then=ended)
 

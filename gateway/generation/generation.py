@@ -9,7 +9,7 @@ from gateway.errors import GatewayError, Unavailable
 from gateway.generation.outcome import Outcome
 from gateway.generation.plan import Brief
 from gateway.store.connection import RedisTrouble, redis_needed
-from gateway.store.journal import Journal
+from gateway.store.journal import Journal, Settled
 from gateway.telemetry.phases import Phases
 
 Stage = Literal["reserved", "sent", "submitted", "settling", "done"]
@@ -54,13 +54,18 @@ class Generation:
         self.is_whole = True
         self.failure: GatewayError | None = None
         self.phases = Phases()
-        self.booked: int | None = None  # micro-dollars, once the ledger has it
+        self.settled: Settled | None = None  # once it has ended in its ledger
         self.stages: list[Stage] = ["reserved"] * len(brief.counts)
 
     @property
     def is_abandoned(self) -> bool:
         """Whether nobody here waits for it and nothing was bought yet."""
         return self.waiting == 0 and all(stage == "reserved" for stage in self.stages)
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it was settled here in vain: somebody else had, and that is in the books."""
+        return self.settled is not None and self.settled.booked is None and self.ledger.books_at_once
 
     @property
     def only_has_tasks(self) -> bool:

@@ -12,7 +12,7 @@ from gateway.store.connection import RedisTrouble
 from gateway.store.ledger import Ledger
 from gateway.store.spool import Spool
 from gateway.store.watermark import Watermark
-from gateway.telemetry.events import CachingChanged, Emit, GenerationExpired, StoreTroubled
+from gateway.telemetry.events import CachingChanged, Emit, GenerationBooked, GenerationExpired, StoreTroubled
 
 _RENEWALS_PER_LEASE = 4
 _BRAKE_S = 0.8
@@ -91,7 +91,10 @@ class Keeper:
                 self._emit(StoreTroubled("sweep", trouble))
                 continue
             for generation in expired:
-                self._emit(GenerationExpired(generation.id, team, generation.model, generation.state))
+                model, booked = generation.model, generation.booked
+                self._emit(GenerationExpired(generation.id, team, model, generation.state, generation.unknown_parts))
+                if booked is not None:
+                    self._emit(GenerationBooked(team, model, booked.images, booked.cost))
             for found in taken:
                 try:
                     self._generations.take_over(found)

@@ -18,7 +18,15 @@ from gateway.generation.pictures import NoPicture, Picture
 from gateway.generation.plan import Part
 from gateway.store.connection import NotDurable, RedisTrouble
 from gateway.store.journal import PartReport, PartState
-from gateway.telemetry.events import BookingDelayed, Emit, PartFailed, SurplusDropped, fault_in, outcome_of
+from gateway.telemetry.events import (
+    BookingDelayed,
+    Emit,
+    GenerationBooked,
+    PartFailed,
+    SurplusDropped,
+    fault_in,
+    outcome_of,
+)
 
 Buy = Callable[[Generation, int, Gate], Awaitable[Result]]
 
@@ -87,8 +95,8 @@ class Maker:
         pictures = [picture for part in bought for picture in part.pictures]
         usages = [part.usage for part in bought if part.usage is not None]
         costs = [part.cost for part in bought]
-        booked = generation.booked if generation.booked is not None else sum(cost or 0 for cost in costs)
-        return Outcome(pictures, sum(usages, start=Usage()) if usages else None, None if None in costs else booked)
+        cost = generation.settled.cost if generation.settled else sum(cost or 0 for cost in costs)
+        return Outcome(pictures, sum(usages, start=Usage()) if usages else None, None if None in costs else cost)
 
     async def drop(self, generation: Generation) -> None:
         """Give the reservation of a generation back that will not be made here."""
@@ -164,8 +172,11 @@ class Maker:
 
         async def settle() -> None:
             settled = await generation.ledger.settle(generation.team, generation.id, generation.epoch, reports, error)
-            if settled.ended:
-                generation.booked = settled.cost
+            if settled.ended and (generation.settled is None or settled.booked is not None):
+                generation.settled = settled
+            if settled.booked is not None:
+                booked = settled.booked
+                self._emit(GenerationBooked(generation.team, generation.model.id, booked.images, booked.cost))
 
         began = self._clock()
         try:

@@ -77,6 +77,8 @@ class Running:
             raise
         finally:
             usage = outcome.usage if outcome else None
+            settled = generation.settled
+            made = len(outcome.pictures) if outcome else 0
             self._emit(
                 GenerationFinished(
                     generation_id=generation.id,
@@ -85,13 +87,14 @@ class Running:
                     model=generation.model.id,
                     outcome="handed_over" if generation.is_handed_over else outcome_of(failure),
                     asked=generation.brief.n,
-                    delivered=len(outcome.pictures) if outcome else 0,
-                    cost_micro_usd=outcome.cost if outcome else generation.booked,
+                    delivered=settled.images if settled else made,
+                    cost_micro_usd=outcome.cost if outcome else settled.cost if settled else None,
                     seconds=self._clock() - started,
                     laps=generation.phases.laps,
                     input_tokens=usage.input_tokens if usage else None,
                     output_tokens=usage.output_tokens if usage else None,
                     adopted=generation.epoch > 1,
+                    repeated=generation.is_repeated,
                 )
             )
         return outcome

@@ -102,13 +102,29 @@ class PartReport(msgspec.Struct, frozen=True):
     result: str = ""
 
 
+class Booked(msgspec.Struct, frozen=True):
+    """What one call moved in the books: images delivered and unknown, `cost` in micro-dollars.
+
+    A picture that comes after all takes from `unknown`.
+    """
+
+    images: int
+    cost: int
+    unknown: int
+
+
 class Settled(msgspec.Struct, frozen=True):
-    """How a generation stands after a report; `cost` is in micro-dollars."""
+    """How a generation stands after a report; `cost` is in micro-dollars.
+
+    `booked` is what this very report moved, None where it moved nothing or another one had before. The repetition of a
+    report is told what that moved, since its reply may have been lost: count what a call returns once.
+    """
 
     state: State
     images: int
     cost: int
     ended: bool
+    booked: Booked | None = None
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -131,7 +147,7 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A generation taken over: `tasks` by part that are to be collected."""
+    """A generation taken over: `tasks` by part that are to be collected, and how many parts became unknown by it."""
 
     id: str
     team: str
@@ -140,14 +156,20 @@ class Taken(msgspec.Struct, frozen=True):
     plan: str
     tasks: dict[int, str]
     age_ms: int
+    unknown_parts: int = 0
 
 
 class Expired(msgspec.Struct, frozen=True):
-    """A generation that ended because nobody held it any more."""
+    """A generation that ended because nobody held it any more.
+
+    `unknown_parts` became unknown by that; nothing is `booked` of one that was never sent.
+    """
 
     id: str
     model: str
     state: State
+    unknown_parts: int = 0
+    booked: Booked | None = None
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -162,6 +184,8 @@ class Journal(Protocol):
     """What the making of a generation needs of a ledger: of Redis's, or of the one that stands in for it."""
 
     rules: Rules
+    books_at_once: bool
+    """False where what is settled is in no books yet, nor in the budget of the gateway."""
 
     async def mark(
         self,

@@ -48,6 +48,8 @@ class Ledger(Journal):
     Redis trouble is raised as it comes, but where a method says that it raises Unavailable.
     """
 
+    books_at_once = True
+
     def __init__(self, scripts: Scripts, redis: Any, rules: Rules, *, clock: Callable[[], float] | None = None) -> None:
         self._scripts = scripts
         self._redis = redis
@@ -153,10 +155,11 @@ class Ledger(Journal):
             results = f"[{','.join(kept)}]" if all(kept) else None
         return msgspec.convert({"state": held["state"], "results": results, "error": held.get("error")}, Ending)
 
-    async def replay(self, team: str, admission: Admission, at_ms: int, parts: Sequence[PartReport]) -> None:
-        """Book, once, a generation that was made without Redis at that time (unix ms)."""
+    async def replay(self, team: str, admission: Admission, at_ms: int, parts: Sequence[PartReport]) -> Settled | None:
+        """Book, once, a generation that was made without Redis at that time (unix ms); None where it was before."""
         facts = (msgspec.json.encode(admission), at_ms, msgspec.json.encode(parts))
-        await self._run("replay", team, *facts, self._config, durable=True)
+        reply = await self._run("replay", team, *facts, self._config, durable=True)
+        return None if reply == b"{}" else msgspec.json.decode(reply, type=Settled)
 
     async def resolve(self, team: str, generation: str, charged: int | None, by: str, note: str) -> Resolved:
         """Settle an unknown outcome: upstream charged so many micro-dollars, or None for what was estimated."""
@@ -199,4 +202,5 @@ def _taken(team: str, record: dict[str, Any]) -> Taken:
         plan=record["plan"],
         tasks={part: record[f"t{part}"] for part in parts if record[f"p{part}"] == "submitted"},
         age_ms=int(record["now"]) - int(record["at"]),
+        unknown_parts=record["unknown_parts"],
     )

@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.store.journal import Admission, PartReport, PartState, Settled, State, Verdict
 from gateway.store.ledger import Ledger
+from gateway.telemetry.events import Emit, GenerationBooked
 
 _ENDED = {"delivered", "failed", "unknown", "dropped"}
 
@@ -45,25 +46,29 @@ class _Open:
 class Spool:
     """Keeps to its own file in `directory`, which is locked as long as this process lives. `now` gives unix seconds.
 
-    `booked` hears of each team's generation once its ledger has booked it; it may hear of one again.
+    `booked` hears of each team's generation once its ledger has booked it, and how it stands then.
 
     Its methods stand for the ledger's of the same name; none of them needs Redis. A disk that takes no line raises
     OSError before anything is bought.
     """
+
+    books_at_once = False
 
     def __init__(
         self,
         directory: Path,
         ledger: Ledger,
         *,
-        booked: Callable[[str, str], Awaitable[None]],
+        booked: Callable[[str, str, Settled], Awaitable[None]],
         now: Callable[[], float],
+        emit: Emit,
     ) -> None:
         self.rules = ledger.rules
         self._directory = directory
         self._ledger = ledger
         self._booked = booked
         self._now = now
+        self._emit = emit
         self._file: BinaryIO | None = None
         self._open: dict[str, _Open] = {}
         self._lanes: dict[tuple[str, str], str] = {}
@@ -109,7 +114,7 @@ class Spool:
         parts: Iterable[PartReport],
         error: bytes = b"",  # noqa: ARG002
     ) -> Settled:
-        """Write down what became of parts."""
+        """Write down what became of parts; they are booked later, by `book`."""
         held = self._open[generation]
         reports = tuple(parts)
         held.reports |= {report.part: report for report in reports}
@@ -135,15 +140,23 @@ class Spool:
     async def book(self) -> int:
         """Book what was made while Redis was away, here or by workers that are gone; returns how many generations.
 
-        Raises RedisTrouble as long as it is still away; what is booked already is not booked again.
+        What is booked already is not booked again.
+
+        Raises:
+            RedisTrouble: it is still away.
+            OSError: a file cannot be read.
+
         """
         booked = 0
         for path, file in self._finished():
             with file:
                 for held, at in _read(file):
-                    await self._ledger.replay(held.team, held.admission, at, _complete(held))
-                    await self._booked(held.team, held.admission.id)
-                    booked += 1
+                    settled = await self._ledger.replay(held.team, held.admission, at, _complete(held))
+                    if settled is not None and settled.booked is not None:
+                        booked += 1
+                        told = settled.booked
+                        self._emit(GenerationBooked(held.team, held.admission.model, told.images, told.cost))
+                        await self._booked(held.team, held.admission.id, settled)
                 path.unlink(missing_ok=True)
         return booked
 

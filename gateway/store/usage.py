@@ -27,7 +27,8 @@ class Totals(msgspec.Struct, frozen=True):
 
     `requests` were admitted, and got a generation of their own, a hit of the cache, or joined another request;
     `denied` is those that a limit refused. Of `generations`, `failures` made no image; `unknown` counts images that
-    may have been made and charged, but never arrived; `recovered` is how often another worker took one over.
+    may have been made and charged, but never arrived; `recovered` counts generations delivered by another worker than
+    began them (killed, stopped or told to stop).
     """
 
     requests: int = 0

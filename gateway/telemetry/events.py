@@ -69,8 +69,9 @@ class GenerationStarted(Event, frozen=True):
 class GenerationFinished(Event, frozen=True):
     """A generation ended; `outcome` is "delivered" or an error code.
 
-    The cost is None as long as nothing is booked, and where the model has no price; tokens are None where upstream
-    counts none. It is `adopted` where another worker began it.
+    What was delivered, and its cost, is of the whole generation once it is settled, whoever booked it; before, of what
+    was made here. The cost is None as long as nothing is settled, and where the model has no price; tokens are None
+    where upstream counts none. It is `adopted` where another worker began it, and `repeated` where another settled it.
     """
 
     generation_id: str
@@ -86,6 +87,20 @@ class GenerationFinished(Event, frozen=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     adopted: bool = False
+    repeated: bool = False
+
+
+class GenerationBooked(Event, frozen=True):
+    """The books moved by so many images and so much cost: once for each end, and for a picture that came after one.
+
+    Whoever moved them tells it: who made the generation, who found it without a worker, or who booked what was made
+    while Redis was away. What an operator resolves is not told.
+    """
+
+    team: str
+    model: str
+    images: int
+    cost_micro_usd: int
 
 
 class PartFailed(Event, frozen=True):
@@ -120,21 +135,26 @@ class BookingDelayed(Event, frozen=True):
 
 
 class GenerationTaken(Event, frozen=True):
-    """A generation whose worker is gone is collected by this one."""
+    """A generation whose worker is gone is collected by this one; `unknown_parts` of it were lost with that worker."""
 
     generation_id: str
     team: str
     model: str
     epoch: int
+    unknown_parts: int = 0
 
 
 class GenerationExpired(Event, frozen=True):
-    """A generation whose worker is gone has ended: `void` where nothing was sent, `unknown` where something was."""
+    """A generation whose worker is gone has ended: `void` where nothing was sent, `unknown` where something was.
+
+    `unknown_parts` were lost with that worker, in whatever state it ended.
+    """
 
     generation_id: str
     team: str
     model: str
     state: str
+    unknown_parts: int = 0
 
 
 class ServedWithoutStore(Event, frozen=True):

@@ -17,6 +17,7 @@ from gateway.telemetry.events import (
     DownloadFinished,
     DownloadRetried,
     Event,
+    GenerationBooked,
     GenerationExpired,
     GenerationFinished,
     GenerationStarted,
@@ -78,10 +79,11 @@ class Metrics:
             CircuitChanged: lambda e: self._circuit(self._model(e.model)).set(e.is_open),
             DownloadFinished: lambda e: self._downloads(e.reason).inc(),
             DownloadRetried: lambda e: self._download_retries(e.reason).inc(),
+            GenerationBooked: self._on_booking,
             GenerationExpired: self._on_expiry,
             GenerationFinished: self._on_generation,
             GenerationStarted: lambda e: self._in_flight(self._model(e.model)).inc(),
-            GenerationTaken: lambda e: self._adoptions(self._model(e.model)).inc(),
+            GenerationTaken: self._on_adoption,
             LeaseLost: lambda _: self._leases_lost().inc(),
             PartFailed: self._on_failed_part,
             PictureLost: lambda e: self._lost(outcome_label(e.outcome)).inc(),
@@ -204,26 +206,31 @@ class Metrics:
             self._denials(team, event.limit).inc()
 
     def _on_generation(self, event: GenerationFinished) -> None:
-        model, team, outcome = self._model(event.model), self._team(event.team), outcome_label(event.outcome)
+        model, outcome = self._model(event.model), outcome_label(event.outcome)
         self._in_flight(model).dec()
         self._generations(model, outcome).inc()
         if event.adopted and event.outcome != "handed_over":
             self._recoveries(model, outcome).inc()
         for phase, began, ended in event.laps:
             self._phase_seconds(phase, model).observe(ended - began)
-        if event.delivered:
-            self._images(model, team).inc(event.delivered)
-        if event.cost_micro_usd:
-            self._cost(model, team).inc(event.cost_micro_usd / 1_000_000)
-        if event.input_tokens is not None and event.output_tokens is not None:
+        if event.input_tokens is not None and event.output_tokens is not None and not event.repeated:
             self._tokens(model, "input").inc(event.input_tokens)
             self._tokens(model, "output").inc(event.output_tokens)
+
+    def _on_booking(self, event: GenerationBooked) -> None:
+        model, team = self._model(event.model), self._team(event.team)
+        self._images(model, team).inc(event.images)
+        self._cost(model, team).inc(event.cost_micro_usd / 1_000_000)
+
+    def _on_adoption(self, event: GenerationTaken) -> None:
+        model = self._model(event.model)
+        self._adoptions(model).inc()
+        self._unknown(model, "worker").inc(event.unknown_parts)
 
     def _on_expiry(self, event: GenerationExpired) -> None:
         model = self._model(event.model)
         self._recoveries(model, outcome_label(event.state)).inc()
-        if event.state == "unknown":
-            self._unknown(model, "worker").inc()
+        self._unknown(model, "worker").inc(event.unknown_parts)
 
     def _on_failed_part(self, event: PartFailed) -> None:
         if event.outcome in REJECTIONS:

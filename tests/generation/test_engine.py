@@ -10,7 +10,7 @@ from gateway.errors import Moderated, Unauthenticated, Unavailable, UpstreamFail
 from gateway.generation.admission import Policy
 from gateway.generation.limits import Circuits, Slots
 from gateway.store.brakes import BrakeState
-from gateway.telemetry.events import GenerationFinished, GenerationTaken
+from gateway.telemetry.events import GenerationBooked, GenerationFinished, GenerationTaken
 from tests.support.generation import WallClock, begin, collect, enrol, leave, make, plan_for, row, until
 from tests.support.ledger_reading import booked, reserved, state_of
 
@@ -516,6 +516,11 @@ async def test_who_joins_the_heir_of_some_parts_gets_all(worker, other, sandbox,
     sandbox.release()
     assert len((await collect(other, retry)).pictures) == 2
     assert sandbox.stats().paid_calls == 2
+    await other.running.ended()
+    await other.quiet()
+    assert events.of(GenerationBooked) == [GenerationBooked("art", plan.model.id, 2, plan.estimate)]
+    [collected] = [event for event in events.of(GenerationFinished) if event.adopted]
+    assert (collected.delivered, collected.cost_micro_usd) == (2, plan.estimate)
 
 
 class SlowBrakes:

@@ -8,6 +8,7 @@ from gateway.errors import OutcomeUnknown, Unauthenticated, Unavailable
 from gateway.generation.keeper import Keeper
 from gateway.telemetry.events import (
     CachingChanged,
+    GenerationBooked,
     GenerationExpired,
     GenerationFinished,
     GenerationTaken,
@@ -89,6 +90,8 @@ async def test_a_dead_workers_sent_call_is_unknown(worker_with, sandbox, events)
         await collect(heir, joiner)
     [expired] = events.of(GenerationExpired)
     assert (expired.generation_id, expired.model, expired.state) == (ticket.id, "dall-e-3", "unknown")
+    assert expired.unknown_parts == 1
+    assert events.of(GenerationBooked) == [GenerationBooked("art", "dall-e-3", 0, plan.estimate)]
     assert (await booked(heir))["cost"] == plan.estimate
     with pytest.raises(OutcomeUnknown):
         await make(heir, plan, is_retry=True)
@@ -125,6 +128,10 @@ async def test_a_paused_worker_that_wakes_with_the_picture_hands_it_in(worker_wi
     assert sandbox.stats().paid_calls == 1
     told = await booked(other)
     assert (told["images"], told["cost"], told.get("unknown", 0)) == (1, plan.estimate, 0)
+    assert [(event.images, event.cost_micro_usd) for event in events.of(GenerationBooked)] == [
+        (0, plan.estimate),
+        (1, 0),
+    ]
 
 
 async def test_two_that_collect_the_same_task_book_it_once(worker_with, sandbox, events):
@@ -139,7 +146,21 @@ async def test_two_that_collect_the_same_task_book_it_once(worker_with, sandbox,
     assert [event.outcome for event in events.of(GenerationFinished)] == ["delivered", "delivered"]
     told = await booked(heir)
     assert (told["generations"], told["images"], told["cost"]) == (1, 1, plan.estimate)
+    assert events.of(GenerationBooked) == [GenerationBooked("art", plan.model.id, 1, plan.estimate)]
+    assert sorted(event.repeated for event in events.of(GenerationFinished)) == [False, True]
     assert sandbox.stats().paid_calls == 1
+
+
+async def test_what_was_lost_of_a_task_that_is_taken_over_is_told(worker_with, events):
+    """One part has a task, of the other only the call went out: who collects the one tells that the other is unknown."""
+    dead, heir = await worker_with(keeps=False), await worker_with(keeps=False)
+    left = await admitted(dead, plan_for("flux-kontext-max", n=2))
+    await dead.ledger.mark("art", left.id, 1, 1, "sent")
+    await dead.ledger.mark("art", left.id, 1, 2, "submitted", task="task-2")
+    await dead.ledger.hand_over("art", [(left.id, 1)])
+    await heir.keeper.sweep()
+    [taken] = events.of(GenerationTaken)
+    assert (taken.generation_id, taken.unknown_parts) == (left.id, 1)
 
 
 async def test_a_worker_that_shuts_down_takes_nothing_over(worker_with, events):
@@ -231,17 +252,27 @@ async def test_caching_stops_above_the_high_water_mark(worker_with, sandbox, eve
     assert sandbox.stats().paid_calls == 3
 
 
-async def test_what_was_made_without_redis_is_booked(worker_with, own_valkey, sandbox):
-    """The chore that books finds what was spooled, once Redis is back."""
+async def test_what_was_made_without_redis_is_booked(worker_with, own_valkey, sandbox, events):
+    """The chore that books finds what was spooled, once Redis is back; until then it is in no budget and no metric."""
     worker = await worker_with(own_valkey.url, keeps=False, command_timeout_s=0.3, engine={"serves_alone": True})
-    await make(worker, plan_for())
+    await worker.brakes.set_budget(10**9)
+    plan = plan_for()
+    await make(worker, plan)
+    await worker.quiet()
     own_valkey.pause()
     ticket = await begin(worker, plan_for(prompt="a hen"))
     assert len((await collect(worker, ticket)).pictures) == 1
     own_valkey.resume()
     await worker.maker.settled()
-    await worker.keeper.book()
+    await worker.quiet()
+    assert (await worker.brakes.spent()).used == plan.estimate
+    assert len(events.of(GenerationBooked)) == 1
+    for _ in range(2):
+        await worker.keeper.book()
     assert (await booked(worker))["images"] == 2
+    assert (await worker.brakes.spent()).used == 2 * plan.estimate
+    assert events.of(GenerationBooked) == [GenerationBooked("art", "dall-e-3", 1, plan.estimate)] * 2
+    assert not any(event.repeated for event in events.of(GenerationFinished))
     assert sandbox.stats().paid_calls == 2
 
 

@@ -7,7 +7,14 @@ import pytest
 
 from gateway.catalog import PerMillionTokens
 from gateway.errors import GatewayError, Moderated, OutcomeUnknown, Unavailable, UpstreamFailed
-from gateway.telemetry.events import BookingDelayed, GenerationFinished, PartFailed, PictureLost, SurplusDropped
+from gateway.telemetry.events import (
+    BookingDelayed,
+    GenerationBooked,
+    GenerationFinished,
+    PartFailed,
+    PictureLost,
+    SurplusDropped,
+)
 from tests.support.generation import admitted, begin, collect, make, plan_for, row, until
 from tests.support.ledger_reading import booked, reserved, state_of
 
@@ -149,7 +156,10 @@ async def test_a_failed_download_is_the_parts_failure(worker, sandbox):
 
 
 async def test_redis_away_at_the_end_keeps_no_client_waiting(worker_with, own_valkey, valkey_url, sandbox, events):
-    """The picture is delivered while nothing can be booked, and booked once when Redis is back."""
+    """The picture is delivered while nothing can be booked, and booked once when Redis is back.
+
+    A Redis that was only stopped runs the first settle after all, and its reply is lost: that is counted once as well.
+    """
     worker = await worker_with(own_valkey.url, blobs_url=valkey_url, command_timeout_s=0.3)
     plan = plan_for(prompt="[[sandbox:hold]]")
     ticket = await begin(worker, plan)
@@ -162,6 +172,7 @@ async def test_redis_away_at_the_end_keeps_no_client_waiting(worker_with, own_va
     own_valkey.resume()
     await worker.maker.settled()
     assert await booked(worker) == {"requests": 1, "generations": 1, "images": 1, "cost": plan.estimate}
+    assert events.of(GenerationBooked) == [GenerationBooked("art", "dall-e-3", 1, plan.estimate)]
     assert await reserved(worker) == (0, 0)
     assert (await make(worker, plan)).pictures == outcome.pictures
     assert sandbox.stats().paid_calls == 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.store.journal import Expired, Settled, Verdict
+from gateway.store.journal import Booked, Expired, Settled, Verdict
 from gateway.store.ledger import Ledger
 from tests.support.books import Books
 from tests.support.ledger import PRICE, RULES, UNSHARED, delivered, ended, unix
@@ -51,7 +51,7 @@ async def test_what_was_sent_is_unknown(team):
     led = await team.lead(fp="fp", counts=(2,))
     await team.mark(led, "sent")
     team.lapse()
-    assert ([], [Expired(led.generation, "V3", "unknown")]) == await team.expire()
+    assert ([], [Expired(led.generation, "V3", "unknown", 1, Booked(0, 2 * PRICE, 2))]) == await team.expire()
     assert ((2, 0), (2 * PRICE, 0)) == team.windows()
     retry = await team.ask(fp="fp", retry=True)
     assert ("unknown", led.generation) == (retry.kind, retry.generation)
@@ -70,7 +70,7 @@ async def test_what_has_a_task_is_handed_over(team):
 
     new = Verdict("lead", led.generation, taken.epoch)
     assert [] == await team.ledger.renew("art", [(new.generation, new.epoch)])
-    assert Settled("delivered", 1, 7, ended=True) == await team.deliver(new, cost=7)
+    assert Settled("delivered", 1, 7, ended=True, booked=Booked(1, 7, 0)) == await team.deliver(new, cost=7)
     assert ((1, 0), (7, 0)) == team.windows()
     assert 1 == team.counters()["recovered"]
     assert ([], []) == await team.expire()
@@ -84,13 +84,13 @@ async def test_a_fan_out_is_told_part_by_part(team):
     await team.mark(led, "submitted", 5, task="task-5")
     team.lapse()
     ((taken,), ()) = await team.expire()
-    assert {5: "task-5"} == taken.tasks
+    assert ({5: "task-5"}, 1) == (taken.tasks, taken.unknown_parts)
     record = team.record(led)
     assert ["delivered", "failed", "dropped", "unknown", "submitted"] == [record[f"p{part}"] for part in range(1, 6)]
     assert ((0, 5), (0, 5 * PRICE)) == team.windows()
 
     settled = await team.settle(Verdict("lead", led.generation, 2), delivered(5, cost=11))
-    assert Settled("delivered", 2, 18 + PRICE, ended=True) == settled
+    assert Settled("delivered", 2, 18 + PRICE, ended=True, booked=Booked(2, 18 + PRICE, 1)) == settled
     assert ((3, 0), (18 + PRICE, 0)) == team.windows()
 
 
@@ -117,9 +117,10 @@ async def test_how_a_fan_out_ends(team, states, state):
         elif each == "sent":
             await team.mark(led, each, part)
     team.lapse()
-    assert ([], [Expired(led.generation, "V3", state)]) == await team.expire()
     count = Counter(states)
     lost = count["sent"] + count["unknown"]
+    moved = Booked(count["delivered"], 7 * count["delivered"] + lost * PRICE, lost) if state != "void" else None
+    assert ([], [Expired(led.generation, "V3", state, count["sent"], moved)]) == await team.expire()
     assert ((count["delivered"] + lost, 0), (7 * count["delivered"] + lost * PRICE, 0)) == team.windows()
 
 
@@ -153,7 +154,8 @@ async def test_who_is_closing_takes_nothing_over(team):
     await team.mark(sent, "sent")
     team.lapse()
     before = team.record(task)
-    assert ([], [Expired(sent.generation, "V3", "unknown")]) == await team.expire(takes_over=False)
+    expired = Expired(sent.generation, "V3", "unknown", 1, Booked(0, PRICE, 1))
+    assert ([], [expired]) == await team.expire(takes_over=False)
     assert before == team.record(task)
     ((taken,), ()) = await team.expire()
     assert task.generation == taken.id
@@ -219,7 +221,7 @@ async def test_a_task_that_kills_its_workers(team):
     for epoch in range(2, 51):
         assert epoch == (await handed_on(team, led)).epoch
     team.lapse()
-    assert ([], [Expired(led.generation, "V3", "unknown")]) == await team.expire()
+    assert ([], [Expired(led.generation, "V3", "unknown", 1, Booked(0, PRICE, 1))]) == await team.expire()
     assert ((1, 0), (PRICE, 0)) == team.windows()
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.store.channel import Channel
-from gateway.store.journal import Settled, Verdict
+from gateway.store.journal import Booked, Settled, Verdict
 from gateway.store.ledger import ENDED
 from tests.support.ledger import NOON, PRICE, UNSHARED, delivered, ended
 
@@ -28,7 +29,8 @@ def booked(team, day="20270310"):
 async def test_a_delivery_is_booked(team):
     """Used are its pictures and its cost, reserved is nothing; stream and counters tell it by key, model and user."""
     led = await team.lead(counts=(2,), user="u1", key="k2", model="V3")
-    assert Settled("delivered", 2, 70_001, ended=True) == await team.deliver(led, images=2, cost=70_001, spare=5)
+    settled = await team.deliver(led, images=2, cost=70_001, spare=5)
+    assert Settled("delivered", 2, 70_001, ended=True, booked=Booked(2, 70_001, 0)) == settled
 
     assert ((2, 0), (70_001, 0)) == team.windows()
     assert (2, 0) == team.window("day:20270310", "key:k2")
@@ -58,17 +60,23 @@ async def test_a_delivery_without_a_price_is_counted(team):
 
 
 @pytest.mark.parametrize(
-    ("state", "told", "books"),
+    ("state", "told", "moved", "books"),
     [
-        ("failed", Settled("failed", 0, 0, ended=True), {"generations": 1, "failures": 1}),
-        ("dropped", Settled("void", 0, 0, ended=True), {}),
-        ("unknown", Settled("unknown", 0, 2 * PRICE, ended=True), {"generations": 1, "unknown": 2, "cost": 2 * PRICE}),
+        ("failed", Settled("failed", 0, 0, ended=True), Booked(0, 0, 0), {"generations": 1, "failures": 1}),
+        ("dropped", Settled("void", 0, 0, ended=True), None, {}),
+        (
+            "unknown",
+            Settled("unknown", 0, 2 * PRICE, ended=True),
+            Booked(0, 2 * PRICE, 2),
+            {"generations": 1, "unknown": 2, "cost": 2 * PRICE},
+        ),
     ],
 )
-async def test_an_end_without_pictures(team, state, told, books):
+async def test_an_end_without_pictures(team, state, told, moved, books):
     """A failure costs nothing, what was never sent is not even booked, and what may have been bought is charged."""
     led = await team.lead(counts=(1, 1))
-    assert told == await team.settle(led, ended(state, 1), ended(state, 2), error=b'{"code":"x"}')
+    settled = await team.settle(led, ended(state, 1), ended(state, 2), error=b'{"code":"x"}')
+    assert msgspec.structs.replace(told, booked=moved) == settled
     assert (tuple((used, 0) for used in (2, 2 * PRICE)) if state == "unknown" else NOTHING) == team.windows()
     assert books == booked(team)
     ending = await team.ending(led)
@@ -79,7 +87,8 @@ async def test_an_unknown_outcome_may_be_free(team):
     """Where the operator does not charge it, it is counted and takes no quota."""
     team.set_rules(charge_unknown=False)
     led = await team.lead(counts=(2,))
-    assert Settled("unknown", 0, 0, ended=True) == await team.settle(led, ended("unknown"))
+    settled = await team.settle(led, ended("unknown"))
+    assert Settled("unknown", 0, 0, ended=True, booked=Booked(0, 0, 2)) == settled
     assert NOTHING == team.windows()
     assert {"generations": 1, "unknown": 2} == booked(team)
 
@@ -99,7 +108,7 @@ async def test_parts_of_every_kind(team):
     assert {} == booked(team)
     settled = await team.settle(led, ended("unknown", 3), ended("failed", 4), ended("dropped", 5))
 
-    assert Settled("delivered", 2, 18_000 + PRICE, ended=True) == settled
+    assert Settled("delivered", 2, 18_000 + PRICE, ended=True, booked=Booked(2, 18_000 + PRICE, 1)) == settled
     assert ((3, 0), (18_000 + PRICE, 0)) == team.windows()
     assert {"generations": 1, "images": 2, "unknown": 1, "cost": 18_000 + PRICE} == booked(team)
     assert '[{"part":1},{"part":2}]' == (await team.ending(led)).results
@@ -191,11 +200,42 @@ async def test_a_worker_that_was_replaced_may_bring_its_picture(team):
     led = await team.lead()
     await team.mark(led, "submitted", task="t")
     new = await taken_over(team, led)
-    assert Settled("delivered", 1, 5, ended=True) == await team.deliver(led, cost=5)
+    assert Settled("delivered", 1, 5, ended=True, booked=Booked(1, 5, 0)) == await team.deliver(led, cost=5)
     before = team.dump()
     assert Settled("delivered", 1, 5, ended=True) == await team.deliver(new, cost=9)
     assert before == team.dump()
     assert {"generations": 1, "images": 1, "cost": 5} == booked(team)
+
+
+async def test_a_lost_reply_is_made_up_for(team):
+    """Whose call moved the books is told so again, and nobody else ever is: each movement is heard of once."""
+    led = await team.lead(counts=(1, 1))
+    for part in (1, 2):
+        await team.mark(led, "submitted", part, task="t")
+    new = await taken_over(team, led)
+    assert (await team.deliver(led, cost=5)).booked is None
+    for _ in range(2):
+        assert Booked(2, 12, 0) == (await team.settle(new, delivered(2, cost=7))).booked
+    for worker, part in ((led, 1), (led, 2), (new, 1)):
+        assert (await team.settle(worker, delivered(part, cost=9))).booked is None
+
+
+async def test_a_delivery_by_another_worker_is_recovered(team):
+    """Once, however many had it meanwhile, on the day of its request; not what the first worker delivered alone."""
+    led, alone = await team.lead(), await team.lead(counts=(1, 1))
+    await team.mark(led, "submitted", task="t")
+    await team.deliver(alone)
+    await team.mark(alone, "sent", 2)
+    team.clock.ms += 86_400_000
+    team.lapse()
+    ((found,), (expired,)) = await team.expire()
+    assert (led.generation, "delivered") == (found.id, expired.state)
+    await taken_over(team, led)
+    assert "recovered" not in team.counters("20270310")
+    for epoch in (3, 2, 1):
+        await team.deliver(Verdict("lead", led.generation, epoch))
+    assert 1 == team.counters("20270310")["recovered"]
+    assert {} == team.counters("20270311")
 
 
 async def test_an_epoch_still_to_come_cannot_write(team):
@@ -247,26 +287,29 @@ async def test_a_picture_after_all(team, charge):
     led = await team.lead(fp="fp", counts=(2,))
     await team.settle(led, ended("unknown"))
     cost = 2 * PRICE if charge else 7
-    assert Settled("delivered", 2, cost, ended=True) == await team.deliver(led, images=2, cost=7, spare=3)
+    moved = Booked(2, 0 if charge else 7, -2)
+    settled = await team.deliver(led, images=2, cost=7, spare=3)
+    assert Settled("delivered", 2, cost, ended=True, booked=moved) == settled
 
     assert ((2, 0), (cost, 0)) == team.windows()
     assert {"generations": 1, "images": 2, "cost": cost, "spare": 3} == booked(team)
     before = team.dump()
-    assert Settled("delivered", 2, cost, ended=True) == await team.deliver(led, images=2, cost=7)
+    assert settled == await team.deliver(led, images=2, cost=7)
     assert before == team.dump()
     assert "delivered" == (await team.ending(led)).state
     assert "hit" == (await team.ask(fp="fp")).kind
 
 
 async def test_a_picture_after_all_from_any_epoch(team):
-    """It does not matter how often the lease changed hands meanwhile."""
+    """It does not matter how often the lease changed hands meanwhile: the first one moves the books."""
     led = await team.lead()
     await team.mark(led, "submitted", task="t")
     new = await taken_over(team, led)
     await team.settle(new, ended("unknown"))
     for epoch in (1, 2, 7):
         settled = await team.deliver(Verdict("lead", led.generation, epoch), cost=epoch)
-        assert Settled("delivered", 1, PRICE, ended=True) == settled
+        moved = Booked(1, 0, -1) if epoch == 1 else None
+        assert Settled("delivered", 1, PRICE, ended=True, booked=moved) == settled
     assert {"generations": 1, "images": 1, "cost": PRICE} == booked(team)
 
 
@@ -354,6 +397,13 @@ REPORTS = st.one_of(
 )
 
 
+def ending_of(team):
+    """Take all that is held but the stream, and which call was the last."""
+    held = {name: value for name, (_, value) in team.dump().items() if not name.endswith(b":usage")}
+    held[b"{art}:gen:gen"] = {name: value for name, value in team.hash("gen:gen").items() if name != "ended_by"}
+    return held
+
+
 @given(
     st.lists(REPORTS, min_size=1, max_size=4).flatmap(
         lambda reports: st.tuples(st.just(reports), st.permutations(range(len(reports))))
@@ -371,7 +421,7 @@ async def test_the_order_of_reports_is_no_matter(lone_team, reports_and_order):
     team.empty()
     at_once = await team.lead(counts=(2,) * len(parts), fp="fp", id="gen")
     expected = await team.settle(at_once, *parts)
-    whole = {name: value for name, value in team.dump().items() if not name.endswith(b":usage")}
+    whole = ending_of(team)
     books = booked(team)
 
     team.empty()
@@ -381,9 +431,7 @@ async def test_the_order_of_reports_is_no_matter(lone_team, reports_and_order):
         assert settled == await team.settle(one_by_one, parts[index])
     assert expected == settled
     assert books == booked(team)
-    assert {name: value for name, (_, value) in whole.items()} == {
-        name: value for name, (_, value) in team.dump().items() if not name.endswith(b":usage")
-    }
+    assert whole == ending_of(team)
 
 
 async def test_a_client_that_leaves_is_billed(team):

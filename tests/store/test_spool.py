@@ -6,8 +6,9 @@ from gateway.store.journal import Admission, PartReport
 from gateway.store.ledger import Ledger
 from gateway.store.scripts import Scripts
 from gateway.store.spool import Spool
+from gateway.telemetry.events import GenerationBooked
 from tests.support.books import RULES
-from tests.support.ledger import unheard
+from tests.support.ledger import unheard, untold
 from tests.support.ledger_reading import booked, reserved, used
 
 AT = 1_764_000_000.0
@@ -34,12 +35,26 @@ async def worker_ledger(redis_client):
 
 
 @pytest.fixture
-def spool_at(tmp_path, worker_ledger):
+def events():
+    return []
+
+
+@pytest.fixture
+def heard():
+    """Keep what the spools say that they have booked: team, generation, cost."""
+    return []
+
+
+@pytest.fixture
+def spool_at(tmp_path, worker_ledger, events, heard):
     """Give a function that opens a spool of the same directory, as another process would."""
     opened = []
 
+    async def hear(team, generation, settled):
+        heard.append((team, generation, settled.cost))
+
     def spool():
-        opened.append(Spool(tmp_path / "spool", worker_ledger, booked=unheard, now=lambda: AT))
+        opened.append(Spool(tmp_path / "spool", worker_ledger, booked=hear, now=lambda: AT, emit=events.append))
         return opened[-1]
 
     yield spool
@@ -77,17 +92,18 @@ async def test_what_was_delivered_is_booked_once(spool_at, books):
     assert await books.redis.exists("{art}:usage:20251124")
 
 
-async def test_a_file_that_is_booked_again_changes_nothing(spool_at, books, tmp_path):
-    """The worker died between the last booking and the end of its file."""
+async def test_a_file_that_is_booked_again_changes_nothing(spool_at, books, tmp_path, events, heard):
+    """The worker died between the last booking and the end of its file: nobody hears of it a second time."""
     spool = spool_at()
     await buy(spool)
     await spool.settle("art", "gen_1", 1, [delivered()])
     [path] = (tmp_path / "spool").iterdir()
     text = path.read_bytes()
-    await spool.book()
+    assert await spool.book() == 1
     path.write_bytes(text)
-    await spool_at().book()
+    assert await spool_at().book() == 0
     assert await used(books) == (1, COST)
+    assert (events, heard) == ([GenerationBooked("art", "V3", 1, COST)], [("art", "gen_1", COST)])
 
 
 async def test_what_is_under_way_is_not_booked_yet(spool_at, books):
@@ -156,7 +172,7 @@ async def test_equal_requests_join_within_the_worker(spool_at):
 async def test_a_disk_that_takes_no_line_stops_the_purchase(worker_ledger, tmp_path):
     """Nothing is bought that would not be booked."""
     (tmp_path / "file").write_text("in the way")
-    spool = Spool(tmp_path / "file" / "spool", worker_ledger, booked=unheard, now=lambda: AT)
+    spool = Spool(tmp_path / "file" / "spool", worker_ledger, booked=unheard, now=lambda: AT, emit=untold)
     spool.admit("art", asked())
     with pytest.raises(NotADirectoryError):
         await spool.mark("art", "gen_1", 1, 1, "sent")

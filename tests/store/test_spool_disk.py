@@ -7,7 +7,7 @@ import pytest
 
 from gateway.store.journal import Admission, PartReport
 from gateway.store.spool import Spool
-from tests.support.ledger import NOON, PRICE, unheard
+from tests.support.ledger import NOON, PRICE, unheard, untold
 
 
 @contextlib.contextmanager
@@ -27,7 +27,7 @@ def admission(name):
 
 async def test_what_no_line_allowed_to_buy_is_not_booked(team, tmp_path):
     """The disk is full and takes the line later, with another's: it was not bought, and is not charged."""
-    spool = Spool(tmp_path, team.ledger, booked=unheard, now=lambda: NOON)
+    spool = Spool(tmp_path, team.ledger, booked=unheard, now=lambda: NOON, emit=untold)
     spool.admit("art", admission("gen_a"))
     with full_disk(), pytest.raises(OSError, match="large"):
         await spool.mark("art", "gen_a", 1, 1, "sent")

@@ -77,10 +77,11 @@ class Books:
         return await self._report(team, name, PartReport(part, "unknown"))
 
     async def recover(self, name, team="art"):
-        """Let its worker be lost after its submit, and another one take it over."""
+        """Let its worker be lost after its submit, and another one take it over and deliver."""
         await self.ledger.mark(team, name, 1, 1, "submitted", task="task-1")
         await self.ledger.hand_over(team, [(name, 1)])  # at once: the clock stays on its day
         await self.ledger.expire(team, takes_over=True)
+        await self._report(team, name, PartReport(1, "delivered", 1, 60_000), epoch=2)
 
-    async def _report(self, team, name, report):
-        return await self.ledger.settle(team, name, 1, [report])
+    async def _report(self, team, name, report, epoch=1):
+        return await self.ledger.settle(team, name, epoch, [report])

@@ -34,8 +34,12 @@ def unix(*date):
 NOON = unix(2027, 3, 10, 12)
 
 
-async def unheard(team, generation):
+async def unheard(team, generation, settled):
     """Hear of what a spool has booked, and do nothing."""
+
+
+def untold(event):
+    """Hear of an event, and do nothing."""
 
 
 class Clock:

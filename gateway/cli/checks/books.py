@@ -24,7 +24,7 @@ async def check_books(books: Books, now: float) -> tuple[list[Finding], list[Bac
         ok(
             "generations",
             f"{sum(team.open for team in backlogs)} under way, of {len(backlogs)} teams; "
-            f"{recovered} recovered from lost workers today",
+            f"{recovered} delivered by another worker than began them today",
         ),
         *_waiting(backlogs),
     ]

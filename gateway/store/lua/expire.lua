@@ -1,11 +1,11 @@
 -- uses: clock, book, journal
 -- Looks after generations whose lease has run out: what was never sent is returned, what was sent and not answered is
 -- unknown, and what has a task goes to the caller, in a new epoch. ARGV: time, lease in ms, "1" to take over,
--- configuration (JSON). Returns JSON: those taken over, each with its record, and how the others ended.
+-- configuration (JSON). Returns JSON: those taken over, each with its record, and how the others ended; of both, how many
+-- parts became unknown by that.
 
 local lease_ms, takes_over, config = tonumber(ARGV[2]), ARGV[3] == '1', cjson.decode(ARGV[4])
 local MOST_EPOCHS = 50
-local day = calendar(now)
 local taken, ended = {}, {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'due', '-inf', now, 'LIMIT', 0, 20)) do
   local g = read_all(gen_key(id))
@@ -17,13 +17,14 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'due', '-inf', now, 'L
   else
     local epoch = tonumber(g.epoch) + 1
     local has_task = false
-    local changed = {}
+    local changed, unknown_parts = {}, 0
     for i = 1, #parts_of(g) do
       local state = g['p' .. i]
       if state == 'submitted' and epoch <= MOST_EPOCHS then
         has_task = true
       elseif not TERMINAL[state] then
         g['p' .. i] = state == 'reserved' and 'dropped' or 'unknown'
+        unknown_parts = unknown_parts + (state == 'reserved' and 0 or 1)
         changed[#changed + 1] = 'p' .. i
         changed[#changed + 1] = g['p' .. i]
       end
@@ -36,14 +37,15 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'due', '-inf', now, 'L
       g.epoch = tostring(epoch)
       if has_task then
         lease(id, g.key, now + lease_ms)
-        count(day, g.key, g.model, 'recovered', 1)
-        redis.call('EXPIRE', prefix .. 'usage:' .. day, (config.retention_days + 1) * 86400)
         g.id = id
         g.now = tostring(now)
+        g.unknown_parts = unknown_parts
         taken[#taken + 1] = g
       else
         local outcome = finish(id, g, config)
-        ended[#ended + 1] = {id = id, model = g.model, state = outcome.state}
+        ended[#ended + 1] = {
+          id = id, model = g.model, state = outcome.state, unknown_parts = unknown_parts, booked = outcome.booked,
+        }
       end
     end
   end

@@ -9,6 +9,8 @@
 --   shared stores ttl_s idem                   how it may be replayed
 --   waiters left error                         somebody else waits; since when its client is gone; why it failed
 --   answered remembered                        its client was answered before it ended; an idempotency key has joined
+--   ended_by booked                            which settle moved the books last, as `<epoch>:<its first part>`, and what it
+--                                              moved (JSON): its reply may be lost, and its repetition is told the same
 
 local WINDOW_KEPT_S = 100 * 86400
 
@@ -123,8 +125,15 @@ local function publish(id, g, images, config)
   redis.call('EXPIRE', gen, keep_s)
 end
 
--- Ends a generation all of whose parts have ended: settles it into the windows of its reservation, once.
-local function finish(id, g, config)
+local function remember(id, by, booked)
+  if by then
+    redis.call('HSET', gen_key(id), 'ended_by', by, 'booked', cjson.encode(booked))
+  end
+end
+
+-- Ends a generation all of whose parts have ended: settles it into the windows of its reservation, once. `by` names the
+-- settle that ends it, if one does.
+local function finish(id, g, config, by)
   local images, unknown, cost, spare, was_sent = 0, 0, 0, 0, false
   for i, asked in ipairs(parts_of(g)) do
     local state = g['p' .. i]
@@ -146,11 +155,17 @@ local function finish(id, g, config)
   move('day:' .. g.day, g.key, -tonumber(g.n), charged_images, WINDOW_KEPT_S)
   move('month:' .. g.month, g.key, -tonumber(g.estimate or 0), cost, WINDOW_KEPT_S)
   local failures = g.state == 'failed' and 1 or 0
+  local booked
   if g.state ~= 'void' then
     book(id, g, {
       generations = 1, images = images, unknown = unknown, failures = failures, cost = cost, spare = spare,
     }, config)
+    booked = {images = images, cost = cost, unknown = unknown}
+    remember(id, by, booked)
+  end
+  if by and tonumber(g.epoch) > 1 and g.state == 'delivered' then -- a sweep ends what nobody else has delivered
+    count(g.day, g.key, g.model, 'recovered', 1)
   end
   publish(id, g, images, config)
-  return {state = g.state, images = images, cost = cost, ended = true}
+  return {state = g.state, images = images, cost = cost, ended = true, booked = booked}
 end

@@ -1,11 +1,13 @@
 -- uses: clock, book, journal
 -- Takes in what became of some parts, and ends the generation once all of them have ended. Repeating it changes nothing.
+-- What this call moved in the books, if it did, is `booked` in its reply, and in that of its repetition.
 -- A picture is taken from any epoch, once, for a part whose outcome is not settled or unknown: at the price of the
 -- reservation where that was charged already. All else is taken only from whoever holds the lease.
 -- ARGV: time, generation, epoch, parts (JSON: part, state, images, cost, spare, result), error (JSON or ""), configuration (JSON).
 
 local id, epoch, parts, failure = ARGV[2], ARGV[3], cjson.decode(ARGV[4]), ARGV[5]
 local config = cjson.decode(ARGV[6])
+local by = parts[1] and epoch .. ':' .. parts[1].part
 local g = read_all(gen_key(id))
 if not g.state then
   return cjson.encode({state = 'void', images = 0, cost = 0, ended = true})
@@ -46,9 +48,14 @@ if g.state ~= 'open' then
     local all = tonumber(g.images) + images
     redis.call('HSET', gen_key(id), 'state', g.state, 'images', all, 'cost', tonumber(g.cost) + cost)
     publish(id, g, all, config)
-    return cjson.encode({state = g.state, images = all, cost = tonumber(g.cost) + cost, ended = true})
+    local booked = {images = images, cost = cost, unknown = -unknown}
+    remember(id, by, booked)
+    return cjson.encode({state = g.state, images = all, cost = tonumber(g.cost) + cost, ended = true, booked = booked})
   end
-  return cjson.encode({state = g.state, images = tonumber(g.images), cost = tonumber(g.cost), ended = true})
+  local booked = g.ended_by and g.ended_by == by and cjson.decode(g.booked) or nil
+  return cjson.encode({
+    state = g.state, images = tonumber(g.images), cost = tonumber(g.cost), ended = true, booked = booked,
+  })
 end
 
 for _, part in ipairs(parts) do
@@ -61,6 +68,6 @@ if failure ~= '' and g.epoch == epoch then
   redis.call('HSET', gen_key(id), 'error', failure)
 end
 if all_ended(g) then
-  return cjson.encode(finish(id, g, config))
+  return cjson.encode(finish(id, g, config, by))
 end
 return cjson.encode({state = 'open', images = 0, cost = 0, ended = false})

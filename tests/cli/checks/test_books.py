@@ -22,7 +22,7 @@ def test_what_waits_for_somebody_is_told_by_team(found, in_books):
 
     in_books(make)
     told = found(1)
-    assert told("ok", "generations") == "2 under way, of 3 teams; 0 recovered from lost workers today"
+    assert told("ok", "generations") == "2 under way, of 3 teams; 0 delivered by another worker than began them today"
     assert told("problem", "generations").startswith("1 of team old have lost their worker")
     assert "list --state unknown --team zoo" in told("warning", "generations")
     assert told.teams == [
@@ -42,7 +42,8 @@ async def test_what_was_recovered_today_is_told(redis_client, time_of_day):
 
     for day, recovered in (now, 1), (now + DAY_S, 0):
         ([told, *_], _) = await check_books(kept, day)
-        assert told == ok("generations", f"1 under way, of 1 teams; {recovered} recovered from lost workers today")
+        told_so = f"0 under way, of 1 teams; {recovered} delivered by another worker than began them today"
+        assert told == ok("generations", told_so)
 
 
 def test_brakes_that_hold_are_told(command, found):
