@@ -52,6 +52,7 @@ from gateway.store.brakes import Brakes
 from gateway.store.channel import Channel
 from gateway.store.clients import connect_stores
 from gateway.store.consumption import ConsumptionReader
+from gateway.store.ended_sessions import EndedSessions
 from gateway.store.generations import GenerationRecords
 from gateway.store.keys import Keys
 from gateway.store.ledger import ENDED, Ledger
@@ -177,7 +178,7 @@ def create_app(
         emit=emit,
     )
     signer = StoredSigner(state, settings)
-    sessions = Sessions(settings.server.admin_key, signer=signer, clock=time.time)
+    sessions = Sessions(settings.server.admin_key, signer=signer, ended=EndedSessions(state), clock=time.time)
     thumbnails = Thumbnails(ReplayableResults(state), archive, clock=time.monotonic)
     hosting = Hosting(blobs, signer=signer, life_s=settings.images.url_life_s, clock=time.time)
     readiness = Readiness(lambda: try_write(state))

@@ -29,6 +29,7 @@ from gateway.cli.wanted import read_wanted
 from gateway.sandbox.drills import in_prompt
 from gateway.settings import _OWN_NAMES, KINDS, load_settings, shipped, variables
 from gateway.store.brakes import Brakes
+from gateway.store.ended_sessions import EndedSessions
 from gateway.store.keys import Keys
 from gateway.store.limits import KINDS as KINDS_OF_LIMITS
 from gateway.store.probe import try_write
@@ -272,6 +273,7 @@ async def everything(redis):
     """Let a gateway do all that leaves something in Redis."""
     await migrate(redis)
     await try_write(redis)
+    await EndedSessions(redis).add("0" * 32, left_s=60)
     await redis.set("signing-key", await signing_key(redis, ""))
     await redis.set(f"blob:{'0' * 64}", b"an image")
     books = Books(redis)

@@ -2,10 +2,12 @@
 
 import hashlib
 import hmac
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from gateway.store.ended_sessions import EndedSessions
 from gateway.store.secrets import Signer
 
 COOKIE = "gateway_session"
@@ -21,14 +23,22 @@ class Session(NamedTuple):
 
 
 class Sessions:
-    """Opens and checks sessions; nothing is stored, and another admin key or signing key ends them all.
+    """Opens, checks and ends sessions; only ended ones are stored, and another admin key or signing key ends them all.
 
     `signer` is asked for on first use and may raise Unavailable, and so may every method. `clock` gives unix seconds.
     """
 
-    def __init__(self, admin_key: str, *, signer: Callable[[], Awaitable[Signer]], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        admin_key: str,
+        *,
+        signer: Callable[[], Awaitable[Signer]],
+        ended: EndedSessions,
+        clock: Callable[[], float],
+    ) -> None:
         self._key = hashlib.sha256(admin_key.encode()).hexdigest()
         self._signer = signer
+        self._ended = ended
         self._clock = clock
 
     def opens(self, admin_key: str) -> bool:
@@ -50,7 +60,11 @@ class Sessions:
         session = Session(name, int(expires))
         name_signed = self._named("session", session)
         genuine = (await self._signer()).verify(name_signed, session.expires, signature, self._clock())
-        return session if genuine else None
+        return session if genuine and not await self._ended.has(session.id) else None
+
+    async def end(self, session: Session) -> None:
+        """End a session before its time, for every worker and every copy of its cookie."""
+        await self._ended.add(session.id, left_s=max(1, math.ceil(session.expires - self._clock())))
 
     async def token(self, session: Session) -> str:
         """Make what the pages of a session send in TOKEN_HEADER with whatever changes something."""

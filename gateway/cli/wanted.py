@@ -76,7 +76,7 @@ def _key(place: str, name: str, table: Mapping[str, Any], catalog: Catalog) -> W
     _known(f"{place}.", table, _OF_A_KEY)
     rights = KeyChanges(
         name=name,
-        models=_models(f"{place}.models", table.get("models", []), catalog),
+        models=_models(f"{place}.models", table.get("models"), catalog),
         no_cache=_flag(f"{place}.no_cache", table.get("no_cache", False)),
         cache_ttl_s=_ttl(f"{place}.cache_ttl", table.get("cache_ttl")),
         limits=_limits(place, table),
@@ -95,8 +95,12 @@ def _limits(place: str, table: Mapping[str, Any]) -> dict[str, int | None]:
 
 
 def _models(place: str, names: object, catalog: Catalog) -> tuple[str, ...]:
+    if names is None:
+        return ()
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise SettingsError(f"{place} = {names!r}: expected a list of model names")
+    if not names:
+        raise SettingsError(f"{place} is empty: name some, or leave it out for all")
     try:
         return model_ids(catalog, names)
     except ValueError as error:

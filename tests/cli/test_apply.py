@@ -196,6 +196,7 @@ def test_two_keys_of_one_name_stop_it_before_anything_is_done(gateway, file):
         ("[teams.art.keys.'']", "teams.art.keys.: a key of the file needs a name"),
         ("[teams.art.keys.a]\nmodel = 1", "teams.art.keys.a.model: unknown key; the nearest known one is models"),
         ("[teams.art.keys.a]\nmodels = 'V3'", "teams.art.keys.a.models = 'V3': expected a list of model names"),
+        ("[teams.art.keys.a]\nmodels = []", "teams.art.keys.a.models is empty: name some, or leave it out for all"),
         ("[teams.art.keys.a]\nmodels = ['V9']", "teams.art.keys.a.models: The model 'V9' does not exist"),
         ("[teams.art.keys.a]\nno_cache = 1", "teams.art.keys.a.no_cache = 1: expected true or false"),
         ("[teams.art.keys.a]\ncache_ttl = 60", 'teams.art.keys.a.cache_ttl = 60: expected a duration, such as "10m"'),

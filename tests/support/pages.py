@@ -16,6 +16,7 @@ from gateway.api.pages import pages_router
 from gateway.api.sessions import COOKIE, Sessions
 from gateway.catalog import load_catalog
 from gateway.settings import shipped
+from gateway.store.ended_sessions import EndedSessions
 from gateway.store.keys import Keys
 from gateway.store.secrets import Signer
 from gateway.store.teams import Teams
@@ -51,7 +52,7 @@ def pages_app(redis_url, clock, *, admin_key=ADMIN_KEY, public_url="", trusted=(
     async def signer():
         return Signer(b"a signing key")
 
-    sessions = Sessions(admin_key, signer=signer, clock=clock)
+    sessions = Sessions(admin_key, signer=signer, ended=EndedSessions(redis), clock=clock)
     admin = admin_router(
         admin_key=admin_key,
         keys=Keys(redis, clock=clock),

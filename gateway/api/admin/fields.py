@@ -88,6 +88,8 @@ def _models(names: object, catalog: Catalog) -> tuple[str, ...]:
         return ()
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InvalidRequest("models: expected a list of model names.", code="invalid_type", param="models")
+    if not names:  # a filter that found nothing must not open every model
+        raise InvalidRequest("models is empty: name some, or leave it out, or send null, for all.", param="models")
     try:
         return tuple(dict.fromkeys(catalog.resolve(name).id for name in names))
     except NotFound as error:

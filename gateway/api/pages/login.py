@@ -48,6 +48,8 @@ def login_routes(*, sessions: Sessions, origin: PublicOrigin, assets: Assets, tr
         session = await sessions.read(request.cookies.get(COOKIE, ""))
         if session and not await sessions.is_token(session, request.headers.get(TOKEN_HEADER, "")):
             raise Forbidden(f"Send the page's token in the header {TOKEN_HEADER}.", code="csrf_token_missing")
+        if session:
+            await sessions.end(session)
         left = Response(None, status_code=204, headers={"cache-control": "no-store"})
         left.set_cookie(_cookie("", 0, is_https=origin.is_https(request)))
         return left

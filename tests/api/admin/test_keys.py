@@ -117,6 +117,7 @@ def test_rotate_makes_a_new_key_of_the_same_rights(admin):
         ({"team": "art", "name": "n" * 65}, "invalid_value", "name", "at most 64"),
         ({"team": "art", "models": "V3"}, "invalid_type", "models", "models: expected a list of model names"),
         ({"team": "art", "models": [1]}, "invalid_type", "models", "models: expected a list of model names"),
+        ({"team": "art", "models": []}, "invalid_value", "models", "models is empty: name some, or leave it out"),
         ({"team": "art", "models": ["V9"]}, "invalid_value", "models", "The model 'V9' does not exist"),
         (
             {"team": "art", "expires": "90d"},

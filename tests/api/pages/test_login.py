@@ -95,13 +95,17 @@ def test_a_session_ends_after_twelve_hours(pages):
 
 
 def test_logging_out_takes_the_cookie_back(pages):
+    """And a copy of it is worth nothing."""
     pages.log_in()
+    copied = pages.cookie()
 
     left = pages.http.post("/logout", headers={TOKEN_HEADER: pages.token()})
 
     assert 204 == left.status_code
     assert pages.cookie() in {None, ""}
     assert pages.http.get("/dashboard").status_code == 303
+    assert pages.http.get("/dashboard", headers={"cookie": f"{COOKIE}={copied}"}).status_code == 303
+    assert pages.http.get("/admin/keys", headers={"cookie": f"{COOKIE}={copied}"}).status_code == 401
     assert pages.http.post("/logout").status_code == 204  # who is not logged in may do so again
 
 

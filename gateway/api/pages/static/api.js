@@ -20,8 +20,9 @@ export const send = (method, path, body) => request(method, path, {}, body);
 
 /** End the session. */
 export async function logOut() {
-  await fetch("/logout", { method: "POST", headers: { "x-csrf-token": token } });
-  location.assign("/login");
+  const left = await fetch("/logout", { method: "POST", headers: { "x-csrf-token": token } });
+  if (left.ok) location.assign("/login");
+  else alert("You are still logged in: the gateway could not end your session. Try again.");
 }
 
 async function request(method, path, query, body) {
