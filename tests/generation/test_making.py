@@ -156,10 +156,7 @@ async def test_a_failed_download_is_the_parts_failure(worker, sandbox):
 
 
 async def test_redis_away_at_the_end_keeps_no_client_waiting(worker_with, own_valkey, valkey_url, sandbox, events):
-    """The picture is delivered while nothing can be booked, and booked once when Redis is back.
-
-    A Redis that was only stopped runs the first settle after all, and its reply is lost: that is counted once as well.
-    """
+    """The picture is delivered while nothing can be booked, and booked once when Redis is back."""
     worker = await worker_with(own_valkey.url, blobs_url=valkey_url, command_timeout_s=0.3)
     plan = plan_for(prompt="[[sandbox:hold]]")
     ticket = await begin(worker, plan)
@@ -176,6 +173,36 @@ async def test_redis_away_at_the_end_keeps_no_client_waiting(worker_with, own_va
     assert await reserved(worker) == (0, 0)
     assert (await make(worker, plan)).pictures == outcome.pictures
     assert sandbox.stats().paid_calls == 1
+
+
+class LosesReplies:
+    """A ledger whose first reply to a settle is lost on its way."""
+
+    def __init__(self, ledger):
+        self._ledger = ledger
+        self.lost = 0
+
+    def __getattr__(self, name):
+        return getattr(self._ledger, name)
+
+    async def settle(self, *report):
+        settled = await self._ledger.settle(*report)
+        if not self.lost:
+            self.lost += 1
+            raise ConnectionError
+        return settled
+
+
+async def test_a_settle_whose_reply_was_lost_is_counted_once(worker, events):
+    """It has moved the books; its repetition moves nothing, and tells what the first one did."""
+    plan = plan_for()
+    generation = await admitted(worker, plan)
+    generation.ledger = ledger = LosesReplies(worker.ledger)
+    await worker.maker.make(generation, [0], worker.maker.buying(plan.parts))
+    await worker.maker.settled()
+    assert (ledger.lost, len(events.of(BookingDelayed))) == (1, 1)
+    assert events.of(GenerationBooked) == [GenerationBooked("art", "dall-e-3", 1, plan.estimate)]
+    assert not generation.is_repeated
 
 
 async def test_a_dropped_generation_leaves_nothing_behind(worker):
