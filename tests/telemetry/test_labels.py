@@ -107,7 +107,7 @@ def test_causes_at_zero_are_those_that_are_counted():
     """The answer was lost, or the worker."""
     metrics = Metrics(["V3"])
     metrics(PartFailed("V3", outcome_of(OutcomeUnknown("x"))))
-    metrics(GenerationExpired("g", "art", "V3", "unknown"))
+    metrics(GenerationExpired("g", "art", "V3", "unknown", unknown_parts=1))
     counted = {
         sample.labels["cause"]: sample.value
         for family in metrics.registry.collect()
