@@ -53,6 +53,13 @@ def test_what_upstream_charged_may_be_said(command, two):
     assert json.loads(told) == {"id": two[1], "was_usd": 0.06, "charged_usd": 0.04, "cost_usd": 0.04}
 
 
+def test_a_slip_of_the_point_is_not_booked(command, two):
+    """For a resolution is for good: the cost is at most 100 times the estimate."""
+    told = command("generations", "resolve", two[1], "--charged", "--cost-usd", "60", code=2)
+    assert "$60, is not above 0 and at most $6, 100 times the estimate" in told.stderr
+    command("generations", "resolve", two[1], "--charged", "--cost-usd", "6")
+
+
 def test_a_dispute_moves_the_gateways_own_budget_as_well(command, two):
     """Which holds what the team's books say."""
     command("brakes", "set", "--budget-usd-per-month", "10")
