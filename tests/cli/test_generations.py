@@ -68,6 +68,14 @@ def test_a_dispute_moves_the_gateways_own_budget_as_well(command, two):
     assert (told["used_usd"], told["reserved_usd"]) == (0.02, 0.06)
 
 
+@pytest.mark.usefixtures("two")
+def test_a_budget_below_what_is_gone_is_told_to_refuse_everything(command):
+    """Used or reserved, $0.12 in all; one that leaves something is set without a word."""
+    told = command("brakes", "set", "--budget-usd-per-month", "0.12").stderr
+    assert told.startswith("$0.12 of this month's is used or reserved already: from now on everything is refused")
+    assert command("brakes", "set", "--budget-usd-per-month", "0.13").stderr == ""
+
+
 def test_all_is_what_is_open_in_dispute_and_settled_lately(command, two):
     told = json.loads(command("generations", "list", "--state", "all", "--json").stdout)
     assert [record["id"] for record in told["generations"]] == list(two)

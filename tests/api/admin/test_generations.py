@@ -90,7 +90,17 @@ def test_what_is_not_there_is_a_404(books_api):
     assert books_api.get("/admin/generations/gen_1").status_code == 400
 
 
-@pytest.mark.parametrize("asked", [{"state": "lost"}, {"team": "No Team"}, {"state": "all", "count": "0"}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"state": "lost"},
+        {"team": "No Team"},
+        {"state": "all", "count": "0"},
+        {"count": "-1"},
+        {"count": "0"},
+        {"state": "unknown", "count": "1e3"},
+    ],
+)
 def test_what_cannot_be_listed_is_a_400(books_api, asked):
     assert books_api.get("/admin/generations", params=asked).status_code == 400
 
