@@ -21,7 +21,7 @@ def create_metrics_app(settings: Settings) -> ASGIApp:
     @get("/metrics")
     async def metrics() -> Response[bytes]:
         body, content_type = await exposed.render()
-        return Response(body, media_type=content_type)
+        return Response(body, headers={"content-type": content_type})  # as a media type it gets a second charset
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:

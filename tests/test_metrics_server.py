@@ -27,7 +27,7 @@ def start(tmp_path, sandbox, valkey_url):
 
 def scraped(url):
     response = httpx.get(f"{url}/metrics", timeout=30, trust_env=False)
-    assert response.status_code == 200
+    assert (response.status_code, response.headers["content-type"].count("charset")) == (200, 1)
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(response.text)

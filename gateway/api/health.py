@@ -46,6 +46,7 @@ def health_router(*, readiness: Readiness, exposition: Exposition | None) -> Rou
     @get("/metrics")
     async def metrics() -> Response[bytes]:
         body, content_type = await exposition.render() if exposition else (b"", "")
-        return Response(body, media_type=content_type)
+        # Litestar would add the charset, which the type has already, to the media type, but not to a header.
+        return Response(body, headers={"content-type": content_type})
 
     return Router("/", route_handlers=[alive, ready, *([metrics] if exposition else [])])

@@ -60,9 +60,18 @@ def show(*, json_: bool) -> None:
 )
 def set_(budget: int | None) -> None:
     """Set the budget of each month; this month's counts from its first day."""
-    with_books(load_settings(os.environ), lambda books: books.brakes.set_budget(budget))
+
+    async def changed(books: Books) -> Spent:
+        await books.brakes.set_budget(budget)
+        return await books.brakes.spent()
+
+    spent = with_books(load_settings(os.environ), changed)
     told = "lifted" if budget is None else f"${in_dollars(budget):f} a month from now on"
     click.echo(f"The budget of the gateway is {told}.")
+    gone = spent.used + spent.reserved
+    if budget is not None and gone >= budget:
+        told = f"${in_dollars(gone):f} of this month's is used or reserved already"
+        click.echo(f"{told}: from now on everything is refused, until next month or a higher budget.", err=True)
 
 
 @brakes.command(epilog=examples('gateway brakes off dall-e-3 --reason "use gpt-image-1"'))

@@ -97,7 +97,12 @@ def show(name: str, *, json_: bool) -> None:
 @_id
 @click.option("--charged", is_flag=True, help="Upstream's bill has it.")
 @click.option("--not-charged", is_flag=True, help="Upstream's bill has it not.")
-@click.option("--cost-usd", "cost", type=Dollars(), help="What the bill says, in all.  [default: the estimate]")
+@click.option(
+    "--cost-usd",
+    "cost",
+    type=Dollars(),
+    help="What the bill says, in all, up to 100 times the estimate.  [default: it]",
+)
 @click.option("--note", default="", help="Why, for those who read the books later.")
 @_json
 def resolve(name: str, cost: int | None, note: str, *, charged: bool, not_charged: bool, json_: bool) -> None:

@@ -152,7 +152,7 @@ def _by_status(reply: Reply, message: str) -> GatewayError:
     if status in statuses.UNANSWERED:
         return OutcomeUnknown(
             f"Upstream's proxy answered {status}: the picture may have been made and charged, so the request is not "
-            "sent again. Send it anew to buy it anew."
+            "sent again. Send 'Cache-Control: no-cache' or a new Idempotency-Key to buy it anew."
         )
     if status in {401, 403}:
         return UpstreamFailed(

@@ -34,7 +34,7 @@ def collect(model: Model, task: str) -> Steps[Result]:
         if missed_for > _LOST_AFTER_S:
             raise OutcomeUnknown(
                 "Upstream accepted the task and then no longer knew it. It may have been charged, so it is not "
-                "submitted again. Send the request anew to buy it anew."
+                "submitted again. Send 'Cache-Control: no-cache' or a new Idempotency-Key to buy it anew."
             )
         delay = min(delay * pace.factor, pace.max_s)
 

@@ -170,7 +170,8 @@ class Driver:
             if failure.verdict is Verdict.UNANSWERED:
                 raise OutcomeUnknown(
                     f"The request reached upstream, but its answer was lost ({failure.reason}): the picture may have "
-                    "been made and charged, so it is not sent again. Send it anew to buy it anew."
+                    "been made and charged, so it is not sent again. "
+                    "Send 'Cache-Control: no-cache' or a new Idempotency-Key to buy it anew."
                 ) from failure
             if failure.reason == "pool_timeout":
                 raise Unavailable(

@@ -16,6 +16,7 @@ from gateway.store.hashes import decoded, text
 from gateway.store.journal import Resolved
 from gateway.store.key_record import check_team
 from gateway.store.ledger import Ledger
+from gateway.store.money import in_dollars
 
 T = TypeVar("T")
 
@@ -24,7 +25,8 @@ _AT_ONCE = 200  # records fetched in one round trip
 _SKEW_MS = 300_000  # how far the clock that made an id may be ahead of Redis's
 _LONGEST_MS = 86_400_000  # from a request to its settlement
 _NOTE_LENGTH = 500
-_MOST_COST = 10**13  # micro-dollars
+_MOST_ESTIMATES = 100  # that a bill may be, for a resolution is for good, and a slip of the point is easily made
+_MOST_COST = 10**9  # micro-dollars, where there is no estimate
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -120,6 +122,8 @@ class GenerationRecords:
     async def resolve(self, name: str, *, charged: bool, cost: int | None, by: str, note: str) -> Resolved:
         """Settle an unknown outcome: upstream charged `cost` micro-dollars for it (None: as estimated), or nothing.
 
+        A cost is at most 100 times the estimate, or a thousand dollars where there is none.
+
         `by` and `note` are kept in the stream. Raises NotFound, InvalidRequest, and Conflict where there is nothing
         to resolve, or no more.
         """
@@ -128,7 +132,10 @@ class GenerationRecords:
             raise InvalidRequest(f"The note is not printable text of at most {_NOTE_LENGTH} characters.", param="note")
         told = await self.show(name)
         if charged and cost is None and told.record and told.record.estimate is None:
-            raise InvalidRequest(f"{name} has no estimate, since its model has no price: say the cost.", param="cost")
+            raise InvalidRequest(
+                f"{name} has no estimate, since its model has no price: say the cost.", param="cost_usd"
+            )
+        _check_amount(cost, told.record.estimate if told.record else None)
         with redis_needed():
             resolved = await self._ledger.resolve(told.team, name, cost if charged else 0, by, note)
         if resolved.state == "unknown":
@@ -185,9 +192,17 @@ class GenerationRecords:
 
 def _check_cost(cost: int | None, *, charged: bool) -> None:
     if cost is not None and not charged:
-        raise InvalidRequest("A cost goes only with what upstream charged.", param="cost")
-    if cost is not None and not 0 < cost <= _MOST_COST:
-        raise InvalidRequest("The cost is not above 0 and below ten million dollars.", param="cost")
+        raise InvalidRequest("A cost goes only with what upstream charged.", param="cost_usd")
+
+
+def _check_amount(cost: int | None, estimate: int | None) -> None:
+    most = estimate * _MOST_ESTIMATES if estimate else _MOST_COST
+    if cost is None or 0 < cost <= most:
+        return
+    why = f"{_MOST_ESTIMATES} times the estimate" if estimate else "the most where there is no estimate"
+    raise InvalidRequest(
+        f"The cost, ${in_dollars(cost):f}, is not above 0 and at most ${in_dollars(most):f}, {why}.", param="cost_usd"
+    )
 
 
 def _some(all_of_them: Iterable[T]) -> Iterable[list[T]]:

@@ -72,7 +72,7 @@ async def test_what_is_no_cookie_of_ours_is_no_session(cookie, *, sessions):
     assert await sessions().read(cookie) is None
 
 
-def test_only_the_admin_key_opens(sessions):
+async def test_only_the_admin_key_opens(sessions):
     assert sessions("g\u00fcn").opens("g\u00fcn")
     assert not sessions("g\u00fcn").opens("gun")
     assert not sessions("g\u00fcn").opens("")

@@ -53,12 +53,27 @@ def test_what_upstream_charged_may_be_said(command, two):
     assert json.loads(told) == {"id": two[1], "was_usd": 0.06, "charged_usd": 0.04, "cost_usd": 0.04}
 
 
+def test_a_slip_of_the_point_is_not_booked(command, two):
+    """For a resolution is for good: the cost is at most 100 times the estimate."""
+    told = command("generations", "resolve", two[1], "--charged", "--cost-usd", "60", code=2)
+    assert "$60, is not above 0 and at most $6, 100 times the estimate" in told.stderr
+    command("generations", "resolve", two[1], "--charged", "--cost-usd", "6")
+
+
 def test_a_dispute_moves_the_gateways_own_budget_as_well(command, two):
     """Which holds what the team's books say."""
     command("brakes", "set", "--budget-usd-per-month", "10")
     command("generations", "resolve", two[1], "--charged", "--cost-usd", "0.02")
     told = json.loads(command("brakes", "show", "--json").stdout)
     assert (told["used_usd"], told["reserved_usd"]) == (0.02, 0.06)
+
+
+@pytest.mark.usefixtures("two")
+def test_a_budget_below_what_is_gone_is_told_to_refuse_everything(command):
+    """Used or reserved, $0.12 in all; one that leaves something is set without a word."""
+    told = command("brakes", "set", "--budget-usd-per-month", "0.12").stderr
+    assert told.startswith("$0.12 of this month's is used or reserved already: from now on everything is refused")
+    assert command("brakes", "set", "--budget-usd-per-month", "0.13").stderr == ""
 
 
 def test_all_is_what_is_open_in_dispute_and_settled_lately(command, two):

@@ -106,6 +106,7 @@ async def test_a_call_without_an_answer_is_never_repeated(lost):
     assert len(script.bought) == 1
     assert caught.value.should_retry is False
     assert [event.verdict for event in events.of(UpstreamUnanswered)] == ["unanswered"]
+    assert "Cache-Control: no-cache" in caught.value.message
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 504, 520, 524])

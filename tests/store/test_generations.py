@@ -142,6 +142,10 @@ async def test_a_charge_without_a_price_must_be_said(books, records):
     await books.lose(name)
     with pytest.raises(InvalidRequest, match="say the cost"):
         await records.resolve(name, charged=True, cost=None, by="ann", note="")
+    with pytest.raises(
+        InvalidRequest, match=r"\$1000\.01, is not above 0 and at most \$1000, the most where there is no"
+    ):
+        await records.resolve(name, charged=True, cost=1_000_010_000, by="ann", note="")
     assert (await records.resolve(name, charged=True, cost=5, by="ann", note="")).cost == 5
 
 

@@ -322,6 +322,7 @@ def test_the_exposition_is_plain_prometheus_text(gateway):
     """Any Prometheus reads it: its content type, help and type for every metric."""
     response = httpx.get(f"{gateway.url}/metrics", trust_env=False)
     assert response.headers["content-type"].startswith("text/plain; version=")
+    assert response.headers["content-type"].count("charset") == 1
     for family in text_string_to_metric_families(response.text):
         assert family.documentation
         assert family.type != "unknown"

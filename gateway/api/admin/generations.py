@@ -28,11 +28,12 @@ def generations_router(*, generations: GenerationRecords, brakes: Brakes) -> Rou
     async def list_generations(request: Request[Any, Any, Any]) -> Response[bytes]:
         asked = request.query_params
         team, state = asked.get("team"), choice(asked.get("state", "open"), ("open", "unknown", "all"), "state")
+        count = _count(asked.get("count", "50"))
         found = await generations.under_way(team) if state != "unknown" else []
         found += await generations.unresolved(team) if state != "open" else []
         told: dict[str, Any] = {"data": [generation_object(record) for record in found]}
         if state == "all":
-            entries = await generations.settlements(team, _count(asked.get("count", "50")))
+            entries = await generations.settlements(team, count)
             told["settlements"] = [entry_object(entry) for entry in entries]
         return answer(told)
 

@@ -70,8 +70,9 @@ def test_a_dispute_is_resolved_once(books_api, two):
         ({"charged": "yes"}, "charged"),
         ({"charged": True, "cost_usd": "1"}, "cost_usd"),
         ({"charged": True, "cost_usd": 0.0000001}, "cost_usd"),
-        ({"charged": True, "cost_usd": 0}, "cost"),
-        ({"charged": False, "cost_usd": 1}, "cost"),
+        ({"charged": True, "cost_usd": 0}, "cost_usd"),
+        ({"charged": True, "cost_usd": 6.000001}, "cost_usd"),
+        ({"charged": False, "cost_usd": 0.06}, "cost_usd"),
         ({"charged": False, "note": 7}, "note"),
         ({"charged": False, "because": "x"}, "because"),
     ],
@@ -89,7 +90,17 @@ def test_what_is_not_there_is_a_404(books_api):
     assert books_api.get("/admin/generations/gen_1").status_code == 400
 
 
-@pytest.mark.parametrize("asked", [{"state": "lost"}, {"team": "No Team"}, {"state": "all", "count": "0"}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"state": "lost"},
+        {"team": "No Team"},
+        {"state": "all", "count": "0"},
+        {"count": "-1"},
+        {"count": "0"},
+        {"state": "unknown", "count": "1e3"},
+    ],
+)
 def test_what_cannot_be_listed_is_a_400(books_api, asked):
     assert books_api.get("/admin/generations", params=asked).status_code == 400
 
