@@ -143,8 +143,9 @@ class Spool:
         What is booked already is not booked again.
 
         Raises:
-            RedisTrouble: it is still away.
-            OSError: a file cannot be read.
+            RedisTrouble: it is still away, or went in the middle: what `booked` was not told of by then, it never is.
+            OSError: a file cannot be read or taken away.
+            msgspec.DecodeError: a line of a file is none of ours.
 
         """
         booked = 0
