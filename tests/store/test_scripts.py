@@ -168,10 +168,10 @@ async def test_a_repetition_that_writes_nothing_still_waits_for_the_first_write(
 async def test_what_was_acknowledged_as_durable_survives_a_fail_over(sentinel, lua, run):
     """Also when the replica lagged far behind as the primary died; and the same client goes on by itself."""
     client = gateway_client(sentinel.url)
-    scripts = Scripts(client, folder=lua, wait_replicas=True, wait_ms=50)
+    patient, hasty = (Scripts(client, folder=lua, wait_replicas=True, wait_ms=wait_ms) for wait_ms in (5000, 50))
     acknowledged = []
 
-    async def write(member):
+    async def write(scripts, member):
         try:
             await scripts.run("fill", "{art}:ballast", durable=True)
             await scripts.run("add", "{art}:written", member, durable=True)
@@ -179,10 +179,10 @@ async def test_what_was_acknowledged_as_durable_survives_a_fail_over(sentinel, l
             return
         acknowledged.append(member)
 
-    await asyncio.gather(*(write(f"{run} in step {n}") for n in range(20)))
+    await asyncio.gather(*(write(patient, f"{run} in step {n}") for n in range(20)))
     assert acknowledged
     sentinel.replica.pause()
-    await asyncio.gather(*(write(f"{run} behind {n}") for n in range(100)))
+    await asyncio.gather(*(write(hasty, f"{run} behind {n}") for n in range(100)))
     sentinel.kill_primary()
     sentinel.replica.resume()
     sentinel.until_promoted()
