@@ -133,9 +133,9 @@ class Seen:
 
 def client_of(url, key, **options):
     """Make the official client; patient enough to outlast a restart."""
-    return openai.OpenAI(
-        base_url=f"{url}/v1", api_key=key, **({"max_retries": 12, "timeout": httpx.Timeout(40, connect=5)} | options)
-    )
+    patience = {"max_retries": 12, "timeout": httpx.Timeout(40, connect=5)}
+    once = {"connection": "close"}  # there is nobody to close it in the end
+    return openai.OpenAI(base_url=f"{url}/v1", api_key=key, default_headers=once, **(patience | options))
 
 
 def ask(client, prompt, *, model="flux-kontext-pro", **fields):
