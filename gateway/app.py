@@ -132,9 +132,7 @@ def create_app(
     records = GenerationRecords(state, ledger)
     brakes = Brakes(state, scripts)
     braking = Braking(brakes, records.cost)
-    spool = Spool(
-        Path(settings.server.state_dir) / "spool", ledger, booked=braking.settle_booked, now=time.time, emit=emit
-    )
+    spool = Spool(Path(settings.server.state_dir) / "spool", ledger, booked=brakes.settle, now=time.time, emit=emit)
     asking = Asking(
         ledger,
         spool if settings.redis.down == "allow" else None,

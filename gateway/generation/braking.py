@@ -4,7 +4,6 @@ from gateway.catalog import Model
 from gateway.errors import Forbidden, QuotaSpent
 from gateway.store.brakes import Brakes, BrakeState, Lookup
 from gateway.store.connection import redis_needed
-from gateway.store.journal import Settled
 
 
 class Braking:
@@ -74,10 +73,6 @@ class Braking:
                     "The budget of this gateway for the month is used up. Ask its operator; the month ends at midnight "
                     "UTC of its last day."
                 )
-
-    async def settle_booked(self, _team: str, generation_id: str, settled: Settled) -> None:
-        """Book what was made while Redis was away, which may never have reserved. Raises RedisTrouble."""
-        await self._brakes.settle(generation_id, settled.cost)
 
     async def settle(self, generation_id: str, cost: int) -> None:
         """Book what a generation has cost in all, in micro-dollars. Raises RedisTrouble."""

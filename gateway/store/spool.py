@@ -46,7 +46,7 @@ class _Open:
 class Spool:
     """Keeps to its own file in `directory`, which is locked as long as this process lives. `now` gives unix seconds.
 
-    `booked` hears of each team's generation once its ledger has booked it, and how it stands then.
+    `booked` hears of each generation once the ledger has booked it, and of its cost in micro-dollars.
 
     Its methods stand for the ledger's of the same name; none of them needs Redis. A disk that takes no line raises
     OSError before anything is bought.
@@ -59,7 +59,7 @@ class Spool:
         directory: Path,
         ledger: Ledger,
         *,
-        booked: Callable[[str, str, Settled], Awaitable[None]],
+        booked: Callable[[str, int], Awaitable[None]],
         now: Callable[[], float],
         emit: Emit,
     ) -> None:
@@ -157,7 +157,7 @@ class Spool:
                         booked += 1
                         told = settled.booked
                         self._emit(GenerationBooked(held.team, held.admission.model, told.images, told.cost))
-                        await self._booked(held.team, held.admission.id, settled)
+                        await self._booked(held.admission.id, settled.cost)
                 path.unlink(missing_ok=True)
         return booked
 

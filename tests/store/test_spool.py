@@ -41,7 +41,7 @@ def events():
 
 @pytest.fixture
 def heard():
-    """Keep what the spools say that they have booked: team, generation, cost."""
+    """Keep what the spools say that they have booked: generation, cost."""
     return []
 
 
@@ -50,8 +50,8 @@ def spool_at(tmp_path, worker_ledger, events, heard):
     """Give a function that opens a spool of the same directory, as another process would."""
     opened = []
 
-    async def hear(team, generation, settled):
-        heard.append((team, generation, settled.cost))
+    async def hear(generation, cost):
+        heard.append((generation, cost))
 
     def spool():
         opened.append(Spool(tmp_path / "spool", worker_ledger, booked=hear, now=lambda: AT, emit=events.append))
@@ -103,7 +103,7 @@ async def test_a_file_that_is_booked_again_changes_nothing(spool_at, books, tmp_
     path.write_bytes(text)
     assert await spool_at().book() == 0
     assert await used(books) == (1, COST)
-    assert (events, heard) == ([GenerationBooked("art", "V3", 1, COST)], [("art", "gen_1", COST)])
+    assert (events, heard) == ([GenerationBooked("art", "V3", 1, COST)], [("gen_1", COST)])
 
 
 async def test_what_is_under_way_is_not_booked_yet(spool_at, books):

@@ -179,7 +179,7 @@ class Worker:
         self.brakes = Brakes(redis, Scripts(redis))
         self.braking = Braking(self.brakes, GenerationRecords(redis, self.ledger).cost)
         now = time.time  # noqa: TID251  it goes to Redis's own days
-        self.spool = Spool(directory, self.ledger, booked=self.braking.settle_booked, now=now, emit=emit)
+        self.spool = Spool(directory, self.ledger, booked=self.brakes.settle, now=now, emit=emit)
         self.asking = Asking(
             self.ledger,
             self.spool if engine.pop("serves_alone", False) else None,

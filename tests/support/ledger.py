@@ -34,7 +34,7 @@ def unix(*date):
 NOON = unix(2027, 3, 10, 12)
 
 
-async def unheard(team, generation, settled):
+async def unheard(generation, cost):
     """Hear of what a spool has booked, and do nothing."""
 
 
