@@ -131,11 +131,13 @@ class Seen:
     cache: str | None = None
 
 
-def client_of(url, key, **options):
+def client_of(url, key, *, headers=None, **options):
     """Make the official client; patient enough to outlast a restart."""
     patience = {"max_retries": 12, "timeout": httpx.Timeout(40, connect=5)}
     once = {"connection": "close"}  # there is nobody to close it in the end
-    return openai.OpenAI(base_url=f"{url}/v1", api_key=key, default_headers=once, **(patience | options))
+    return openai.OpenAI(
+        base_url=f"{url}/v1", api_key=key, default_headers=once | (headers or {}), **(patience | options)
+    )
 
 
 def ask(client, prompt, *, model="flux-kontext-pro", **fields):

@@ -163,7 +163,7 @@ def test_a_whole_gateway_sends_its_traces(tmp_path, sandbox, valkey_url):
             "OTEL_BSP_SCHEDULE_DELAY": "60000",
         }
         with Gateway(tmp_path / "gateway", sandbox, valkey_url, workers=1, **environ) as gateway:
-            with client_of(gateway.url, key, default_headers={"traceparent": f"00-{TRACE}-{PARENT}-01"}) as client:
+            with client_of(gateway.url, key, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"}) as client:
                 assert ask(client, PROMPT, model="V3").pictures
             assert httpx.get(f"{gateway.url}/healthz", trust_env=False).status_code == 200
         until(lambda: came, "the spans")
