@@ -4,7 +4,6 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partialmethod
@@ -39,7 +38,7 @@ from gateway.telemetry.events import (
     UpstreamRetried,
     UpstreamUnanswered,
 )
-from gateway.telemetry.phases import longest_ms
+from gateway.telemetry.phases import longest_ms, milliseconds
 
 _EVENTS: dict[type[Event], tuple[int, str]] = {
     BookingDelayed: (logging.WARNING, "booking.delayed"),
@@ -59,7 +58,9 @@ _EVENTS: dict[type[Event], tuple[int, str]] = {
     UpstreamUnanswered: (logging.ERROR, "upstream.unanswered"),
 }
 _TAGS: ContextVar[Mapping[str, str]] = ContextVar("tags", default=MappingProxyType({}))
-_UNTOLD_FACTS = {"error_code", "error_status", "phases"}
+_UNTOLD_FACTS = ("error_code", "error_status")
+_METHODS = {level: name.lower() for name, level in logging.getLevelNamesMapping().items()}
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
 _REDIS_TROUBLE = (RedisError, RedisClusterException, OSError)
 _ALARMING = {"upstream_auth", "upstream_quota"}
 
@@ -67,18 +68,20 @@ _ALARMING = {"upstream_auth", "upstream_quota"}
 def configure(*, level: str, format: str) -> None:  # noqa: A002  the setting's own name
     """Set up the process's logs on standard error; `format` is json, pretty, or auto (pretty on a terminal)."""
     pretty = format == "pretty" or (format == "auto" and sys.stderr.isatty())
-    shared: list[Processor] = [_add_tags, _add_level_and_time, _describe_exception]
-    as_text, as_json = structlog.dev.ConsoleRenderer(timestamp_key="time"), structlog.processors.JSONRenderer(_json)
-    render = as_text if pretty else as_json
+    shared: list[Processor] = [_add_context, _describe_exception]
+    as_text = structlog.dev.ConsoleRenderer(timestamp_key="time")
     structlog.configure(
-        processors=[*shared, render],
+        processors=[*shared, as_text if pretty else _as_json],
         wrapper_class=_logger_from(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr)
+        if pretty
+        else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     strip_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     foreign = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*shared, _first_line], processors=[strip_meta, render]
+        foreign_pre_chain=[*shared, _first_line],
+        processors=[strip_meta, as_text if pretty else structlog.processors.JSONRenderer(_json)],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(foreign)
@@ -93,12 +96,15 @@ def _logger_from(least: int) -> type[structlog.BoundLoggerBase]:
     """
 
     class Logger(structlog.BoundLoggerBase):
+        def is_enabled_for(self, level: int) -> bool:
+            return level >= least
+
         def log(self, level: int, name: str, **facts: Any) -> None:
-            if level < least:
+            if not self.is_enabled_for(level):
                 return
             event: Any = facts
             event["event"] = name
-            method = logging.getLevelName(level).lower()
+            method = _METHODS[level]
             for process in self._processors:
                 event = process(self._logger, method, event)
             self._logger.msg(event)
@@ -110,8 +116,12 @@ def _logger_from(least: int) -> type[structlog.BoundLoggerBase]:
     return Logger
 
 
+def _as_json(_logger: Any, _method: str, event: EventDict) -> bytes:
+    return _ENCODER.encode(event)
+
+
 def _json(event: EventDict, **_: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    return _ENCODER.encode(event).decode()
 
 
 def tag(**facts: str) -> None:
@@ -119,15 +129,12 @@ def tag(**facts: str) -> None:
     _TAGS.set({**_TAGS.get(), **facts})
 
 
-def _add_tags(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Add what the task was tagged with; structlog's own way looks through everything that is in its context."""
-    return {**_TAGS.get(), **event}
+def _add_context(_logger: Any, method: str, event: EventDict) -> EventDict:
+    """Begin with when, how grave and what; add what the task was tagged with.
 
-
-def _add_level_and_time(_logger: Any, method: str, event: EventDict) -> EventDict:
-    event["level"] = method
-    event["time"] = datetime.now(UTC)
-    return event
+    structlog's own way to the tags looks through everything that is in the task's context.
+    """
+    return {"time": datetime.now(UTC), "level": method, "event": None, **_TAGS.get(), **event}
 
 
 def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -158,7 +165,7 @@ class LogListener:
     """Writes events down as log lines. A line that cannot be written is lost: no picture may be lost with it."""
 
     def __init__(self, logger: Any = None) -> None:
-        self._log = logger or structlog.get_logger()
+        self._log = (logger or structlog.get_logger()).bind()  # once, not for each line
         self._is_store_away = False
         self._writers: dict[type[Event], Callable[[Any], None]] = {
             **dict.fromkeys(_EVENTS, self._event),
@@ -173,18 +180,22 @@ class LogListener:
         """Log an event, if it is one that is logged."""
         write = self._writers.get(type(event))
         if write is not None:
-            with suppress(OSError, ValueError):  # a full disk, a closed stream
+            try:  # noqa: SIM105  `suppress` costs more than most events
                 write(event)
+            except (OSError, ValueError):  # a full disk, a closed stream
+                pass
 
     def _event(self, event: Event) -> None:
         level, name = _EVENTS[type(event)]
+        if not self._log.is_enabled_for(level):
+            return
         facts = msgspec.structs.asdict(event)
         error = facts.pop("error", None)
         self._log.log(logging.ERROR if error else level, name, **facts, exc_info=error)
 
     def _download(self, event: DownloadFinished) -> None:
         if event.reason != "ok":
-            self._log.error("download.failed", reason=event.reason, status=event.status, ms=_ms(event.seconds))
+            self._log.error("download.failed", reason=event.reason, status=event.status, ms=milliseconds(event.seconds))
 
     def _call(self, event: StoreCalled) -> None:
         if event.reason:
@@ -206,19 +217,21 @@ class LogListener:
         self._log.log(level, "store.failed", call=call, reason=reason)
 
     def _request(self, event: RequestFinished) -> None:
-        self._log.log(
-            logging.ERROR if event.status >= 500 else logging.INFO,
-            "request.finished",
-            request_id=event.request_id,
-            method=event.method,
-            route=event.route,
-            status=event.status,
-            outcome=event.outcome,
-            ms=_ms(event.seconds),
-            **{name: fact for name, fact in event.facts.items() if name not in _UNTOLD_FACTS},
-            **({"phases": longest_ms(event.laps)} if "phases" in event.facts else {}),
-            exc_info=event.error,
-        )
+        line = {
+            "request_id": event.request_id,
+            "method": event.method,
+            "route": event.route,
+            "status": event.status,
+            "outcome": event.outcome,
+            "ms": milliseconds(event.seconds),
+            **event.facts,
+            "exc_info": event.error,
+        }
+        if "phases" in line:
+            line["phases"] = longest_ms(event.laps)
+        for fact in _UNTOLD_FACTS:
+            line.pop(fact, None)
+        self._log.log(logging.ERROR if event.status >= 500 else logging.INFO, "request.finished", **line)
 
     def _generation(self, event: GenerationFinished) -> None:
         level = logging.INFO if event.outcome == "delivered" else logging.WARNING
@@ -233,10 +246,6 @@ class LogListener:
             asked=event.asked,
             delivered=event.delivered,
             cost_usd=None if event.cost_micro_usd is None else event.cost_micro_usd / 1_000_000,
-            ms=_ms(event.seconds),
+            ms=milliseconds(event.seconds),
             phases=longest_ms(event.laps),
         )
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 1)
