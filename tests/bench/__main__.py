@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from tests.bench import flux, measure, memory, proc, profiling, subjects, upstream
+from tests.bench import flux, measure, memory, proc, profiling, subjects, telemetry, upstream
 from tests.bench.report import Report, as_text, report
 from tests.bench.subjects import Subject
 
@@ -28,19 +28,27 @@ def main(*, json_: bool, profile: bool) -> None:
                 return
             with (
                 subjects.echo(home / "upstream" / "files" / "large.json") as echo,
-                subjects.quiet(home / "quiet", url) as quiet,
+                subjects.switched(home / "switched", url) as switched,
             ):
-                found = _measure(home, Subject("upstream", url), echo, gateway, quiet)
+                found = _measure(home, Subject("upstream", url), echo, gateway, switched)
     click.echo(msgspec.json.format(msgspec.json.encode(found)) if json_ else as_text(found))
 
 
-def _measure(home: Path, direct: Subject, echo: Subject, gateway: Subject, quiet: Subject) -> Report:
+def _measure(home: Path, direct: Subject, echo: Subject, gateway: Subject, switched: Subject) -> Report:
     load_average = os.getloadavg()[0]
     held = memory.hold_results(gateway, len(upstream.png(upstream.LARGE_SIDE)))
     stores = list(measure.store_use(gateway, home / "gateway"))
-    cells = measure.rounds([direct, echo, gateway, quiet])
+    cells = measure.rounds([direct, echo, gateway])
     peak_rss = max(held.peak, proc.peak_rss(gateway.pid))
-    return report(load_average, cells, stores, memory=held, peak_rss=peak_rss, tasks=flux.hold_tasks(home / "flux"))
+    return report(
+        load_average,
+        cells,
+        stores,
+        memory=held,
+        peak_rss=peak_rss,
+        tasks=flux.hold_tasks(home / "flux"),
+        telemetry=telemetry.cost(switched),
+    )
 
 
 if __name__ == "__main__":

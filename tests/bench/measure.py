@@ -15,7 +15,7 @@ _SECONDS = 1
 _COUNTED = 100
 _ALL = ("upstream", "echo", "gateway")
 _LOADS: tuple[tuple[Result, tuple[int, ...], tuple[str, ...]], ...] = (
-    (URL, (1, 32), (*_ALL, "quiet")),
+    (URL, (1, 32), _ALL),
     (SMALL, (1, 32), ("upstream", "gateway")),  # the echo's small reply is measured already
     (HIT, (1, 32), ("gateway",)),
     (LARGE, (1, 8, 32), _ALL),

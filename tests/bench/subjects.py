@@ -21,8 +21,8 @@ from tests.support.processes import descendants
 _PATIENCE_S = 30.0
 _KEY = "export OPENAI_API_KEY="
 _SERVE = (sys.executable, "-m", "gateway", "serve", "--workers", "1", "--port", "0", "--with-key")
-_QUIET = "tests.bench.quiet"
-_WORKERS = ("gateway.worker", _QUIET)
+_SWITCHED = "tests.bench.switched"
+_WORKERS = ("gateway.worker", _SWITCHED)
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def gateway(
         stop(process, _PATIENCE_S)
 
 
-def quiet(home: Path, upstream: str) -> AbstractContextManager[Subject]:
-    """Serve in the same way without metrics and logs."""
-    return gateway(home, upstream, name="quiet", argv=(sys.executable, "-m", _QUIET))
+def switched(home: Path, upstream: str) -> AbstractContextManager[Subject]:
+    """Serve in the same way, with metrics and logs that signals to the worker switch."""
+    return gateway(home, upstream, name="switched", argv=(sys.executable, "-m", _SWITCHED))
 
 
 @contextmanager
