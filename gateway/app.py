@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -71,6 +71,7 @@ from gateway.telemetry.log import LogListener
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from gateway.telemetry.tracing import begin as tracing_begun
+from gateway.telemetry.turns import ByTurn
 
 _CHORES_END_S = 5.0
 
@@ -92,12 +93,12 @@ def create_app(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     tracing: Tracing | None = None,
-    listeners: Iterable[Emit] | None = None,
+    around_telemetry: Callable[[Emit], Emit] = lambda emit: emit,
 ) -> Gateway:
     """Build the application; nothing connects before its first use.
 
-    Without `tracing`, OpenTelemetry's variables in the environment decide about it. `listeners` take the place of those
-    that write logs and count metrics.
+    Without `tracing`, OpenTelemetry's variables in the environment decide about it. `around_telemetry` wraps what
+    writes logs and counts metrics.
 
     Raises:
         CatalogError: the model catalogue cannot be used.
@@ -106,7 +107,7 @@ def create_app(
     catalog = load_catalog(Path(settings.server.models or shipped("models.toml")), settings.images.aliases)
     metrics = Metrics((model.id for model in catalog.models), most_teams=settings.metrics.max_teams)
     tracing = tracing or tracing_begun(os.environ)
-    emit = _all(*((LogListener(), metrics) if listeners is None else listeners), *([tracing] if tracing else []))
+    emit = _all(around_telemetry(_all(LogListener(), ByTurn(metrics))), *([tracing] if tracing else []))
     state, blobs_redis = connect_stores(settings)
     timed = Timed(emit)
     blobs = Blobs(blobs_redis, timed)
@@ -269,6 +270,9 @@ async def _close(*parts: _Closes) -> None:
 
 
 def _all(*listeners: Emit) -> Emit:
+    if len(listeners) == 1:
+        return listeners[0]
+
     def emit(event: Event) -> None:
         for listener in listeners:
             listener(event)
