@@ -6,10 +6,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from litestar import MediaType, Request, Response, post
+from litestar import Request, post
 from litestar.exceptions import HTTPException, InternalServerException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
+from litestar.types import ASGIApp
 
 from gateway.api import stream, wire
 from gateway.api.auth import identify
@@ -19,6 +20,7 @@ from gateway.api.errors import ClientLeft
 from gateway.api.origin import PublicOrigin
 from gateway.api.patience import Patience, deadline_s
 from gateway.api.ratelimit import ratelimit_headers
+from gateway.api.reply import JSON, Reply
 from gateway.api.stream import outcome_facts
 from gateway.errors import GatewayError
 from gateway.generation.admission import Wish
@@ -58,7 +60,7 @@ def generations_route(
     """Make the handler. `clock` gives unix seconds."""
 
     @post("/v1/images/generations", status_code=200)
-    async def generate(request: Request[Any, Any, Any]) -> Response[bytes] | Stream:
+    async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
         facts = request.scope["state"]["facts"]
         identity, presented = await identify(request, keys)
         _check_media_type(request)
@@ -76,46 +78,47 @@ def generations_route(
         async with AsyncExitStack() as stack:
             patience = await stack.enter_async_context(Patience(generations, ticket, request, seconds))
             if not plan.stream:
-                response = await answer(request, ticket, plan, await patience.outcome(), any_size=any_size)
-                return deliver(response, ticket, patience, stack)
+                reply = await answer(request, ticket, plan, await patience.outcome(), any_size=any_size)
+                return deliver(request, reply, ticket, patience, stack)
             events = stream.Events(plan, ticket, patience, facts, clock=clock, any_size=any_size)
             first = await patience.outcome_within(waiting.keepalive_s)
             headers = stream.HEADERS | disclosures(ticket, plan, first)
             if first is not None:
-                response = Response(events.completed(first), media_type=stream.MEDIA_TYPE, headers=headers)
-                return deliver(response, ticket, patience, stack)
+                reply = Reply(events.completed(first), stream.MEDIA_TYPE, headers)
+                return deliver(request, reply, ticket, patience, stack)
             content = events.all(stack.pop_all(), waiting.keepalive_s)
-            return Stream(content, media_type=stream.MEDIA_TYPE, headers=headers)
+            return Stream(content, media_type=stream.MEDIA_TYPE, headers=headers).to_asgi_response(None, request)
 
     async def answer(
         request: Request[Any, Any, Any], ticket: Ticket, plan: Plan, outcome: Outcome, *, any_size: bool
-    ) -> Response[bytes]:
+    ) -> Reply:
         headers = disclosures(ticket, plan, outcome)
         request.scope["state"]["facts"] |= outcome_facts(ticket, outcome)
         urls = None
         if plan.response_format == "url":
             urls = await published(hosting, origin.of(request), outcome.pictures, headers)
         body = wire.respond(plan, outcome, created=int(clock()), urls=urls, any_size=any_size)
-        return Response(body, media_type=MediaType.JSON, headers=headers)
+        return Reply(body, JSON, headers)
 
     return generate
 
 
 def deliver(
-    response: Response[bytes], ticket: Ticket, patience: Patience, stack: AsyncExitStack
-) -> Response[bytes] | Stream:
-    """Send a response; where a retry could claim the pictures, the patience lasts until it has been sent."""
+    request: Request[Any, Any, Any], reply: Reply, ticket: Ticket, patience: Patience, stack: AsyncExitStack
+) -> ASGIApp:
+    """Send a reply; where a retry could claim the pictures, the patience lasts until it has been sent."""
     if not ticket.may_be_claimed:
-        return patience.answered(response)
-    body = response.content
+        patience.answered()
+        return reply
 
     async def sent(held: AsyncExitStack) -> AsyncIterator[bytes]:
         async with held:
-            async for chunk in patience.sending(body):
+            async for chunk in patience.sending(reply.body):
                 yield chunk
 
-    response.headers["content-length"] = str(len(body))
-    return Stream(sent(stack.pop_all()), media_type=response.media_type, headers=response.headers)
+    headers = {**reply.headers, "content-length": str(len(reply.body))}
+    held = Stream(sent(stack.pop_all()), media_type=reply.media_type, headers=headers)
+    return held.to_asgi_response(None, request)
 
 
 def _wish(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from litestar import Request
 
@@ -11,8 +11,6 @@ from gateway.errors import DeadlineExceeded, GatewayError
 from gateway.generation.engine import Generations
 from gateway.generation.outcome import Outcome
 from gateway.generation.ticket import Ticket
-
-T = TypeVar("T")
 
 _MARGIN_S = 5.0
 
@@ -58,10 +56,9 @@ class Patience:
         if is_answered and self._ticket.may_be_claimed and self._when_reset is not None:
             self._when_reset(lambda: self._generations.reset(self._ticket))
 
-    def answered(self, response: T) -> T:
+    def answered(self) -> None:
         """Note that the client gets its answer, unless it has left in the meantime."""
         self._is_answered = True
-        return response
 
     async def sending(self, body: bytes) -> AsyncIterator[bytes]:
         """Give a body, and note that the client gets its answer when this process has handed all of it to the kernel.
@@ -70,7 +67,7 @@ class Patience:
         """
         yield body
         yield b""  # which waits until there is room again
-        self.answered(None)
+        self.answered()
 
     async def outcome(self) -> Outcome:
         """Wait for the outcome.
