@@ -1,5 +1,6 @@
 """Pictures on their way into the store and out of it again, each known by what it is."""
 
+import asyncio
 from collections import OrderedDict
 
 import msgspec
@@ -9,6 +10,8 @@ from gateway.generation.delivery import together
 from gateway.generation.pictures import Format, Picture
 from gateway.store.blobs import Blobs
 from gateway.store.connection import RedisTrouble, redis_needed
+
+_LONG = 512 * 1024  # bytes, from which on a hash takes longer than the way to a thread and back
 
 
 class Gone(Exception):
@@ -38,6 +41,7 @@ class Archive:
 
     async def keep(self, pictures: list[Picture], usage: Usage | None, life_s: float) -> str:
         """Store one part's pictures for `life_s` seconds; returns the record of them, "" where the store is away."""
+        await together([_name(picture) for picture in pictures])
         try:
             await together([self._blobs.put(picture.sha256, picture.data, life_s) for picture in pictures])
         except RedisTrouble:
@@ -87,6 +91,12 @@ class Archive:
         if data is None:
             raise Gone
         return data
+
+
+async def _name(picture: Picture) -> None:
+    """Find a picture's name, off the event loop where that takes long; the picture remembers it."""
+    if len(picture.data) >= _LONG:
+        await asyncio.to_thread(lambda: picture.sha256)
 
 
 def _picture(kept: _Kept, data: bytes) -> Picture:

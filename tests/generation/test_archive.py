@@ -1,5 +1,8 @@
 """Pictures in the store and out of it again."""
 
+import threading
+from functools import cached_property
+
 import pytest
 
 from gateway.dialects.base import Usage
@@ -106,3 +109,19 @@ async def test_a_store_that_is_away_keeps_nothing_and_loses_nothing():
         await archive.load(elsewhere)
     assert caught.value.code == "redis_unavailable"
     await client.aclose()
+
+
+@pytest.mark.parametrize(("size", "is_on_loop"), [(1000, True), (3_000_000, False)])
+async def test_a_large_picture_is_named_off_the_event_loop(blobs, size, is_on_loop):
+    """A hash over megabytes would hold up all other requests; one over little is faster than the way to a thread."""
+    named_in = []
+
+    class Watched(Picture):
+        @cached_property
+        def sha256(self):
+            named_in.append(threading.get_ident())
+            return Picture.sha256.func(self)
+
+    await Archive(blobs, memory_bytes=NOTHING).keep([Watched(b"a" * size, "png", 24, 16, False)], None, 60)
+
+    assert [thread == threading.get_ident() for thread in named_in] == [is_on_loop]
