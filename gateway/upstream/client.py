@@ -68,7 +68,7 @@ class Upstream:
         empty: the status is the answer. Raises `CallFailed` where there is no usable answer. When `timeout_s`
         has run out, the call counts as unanswered, even if it was still connecting.
         """
-        request = self._build(method, origin, path, content, timeout_s)
+        request = self._build(method, origin, path, content)
         try:
             async with asyncio.timeout(timeout_s):
                 response = await self._transport.handle_async_request(request)
@@ -87,15 +87,11 @@ class Upstream:
         """Close the transport."""
         await self._transport.aclose()
 
-    def _build(self, method: str, origin: Origin, path: str, content: bytes | None, timeout_s: float) -> httpx.Request:
+    def _build(self, method: str, origin: Origin, path: str, content: bytes | None) -> httpx.Request:
         if not path.startswith("/"):  # else it could extend the host's name, and the key would go there
             raise ValueError(f"an upstream path starts with a slash, unlike {path!r}")
-        timeouts = {
-            "connect": self._connect_timeout_s,
-            "read": timeout_s,
-            "write": timeout_s,
-            "pool": self._pool_timeout_s,
-        }
+        # Reading and writing are bounded by the call as a whole.
+        timeouts = {"connect": self._connect_timeout_s, "pool": self._pool_timeout_s}
         return httpx.Request(
             method,
             _url(self._origins[origin] + path),

@@ -103,6 +103,8 @@ class _ResponseBody(httpx.AsyncByteStream):
         with _translated():
             if content.at_eof():
                 return b""
+            if self._read_timeout_s is None:
+                return await content.readany()
             # Timed here too: aiohttp 3.14 stops its own timer, and wakes nobody, on broken framing within a body.
             async with asyncio.timeout(self._read_timeout_s):
                 return await content.readany()
