@@ -1,7 +1,7 @@
 """`POST /v1/images/generations`: the one image endpoint."""
 
 import base64
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 from litestar import Request, post
 from litestar.exceptions import HTTPException, InternalServerException
 from litestar.handlers import HTTPRouteHandler
-from litestar.response import Stream
 from litestar.types import ASGIApp
 
 from gateway.api import stream, wire
@@ -20,7 +19,7 @@ from gateway.api.errors import ClientLeft
 from gateway.api.origin import PublicOrigin
 from gateway.api.patience import Patience, deadline_s
 from gateway.api.ratelimit import ratelimit_headers
-from gateway.api.reply import JSON, Reply
+from gateway.api.reply import JSON, Reply, StreamedReply
 from gateway.api.stream import outcome_facts
 from gateway.errors import GatewayError
 from gateway.generation.admission import Wish
@@ -79,15 +78,14 @@ def generations_route(
             patience = await stack.enter_async_context(Patience(generations, ticket, request, seconds))
             if not plan.stream:
                 reply = await answer(request, ticket, plan, await patience.outcome(), any_size=any_size)
-                return deliver(request, reply, ticket, patience, stack)
+                return deliver(reply, ticket, patience, stack)
             events = stream.Events(plan, ticket, patience, facts, clock=clock, any_size=any_size)
             first = await patience.outcome_within(waiting.keepalive_s)
             headers = stream.HEADERS | disclosures(ticket, plan, first)
             if first is not None:
                 reply = Reply(events.completed(first), stream.MEDIA_TYPE, headers)
-                return deliver(request, reply, ticket, patience, stack)
-            content = events.all(stack.pop_all(), waiting.keepalive_s)
-            return Stream(content, media_type=stream.MEDIA_TYPE, headers=headers).to_asgi_response(None, request)
+                return deliver(reply, ticket, patience, stack)
+            return StreamedReply(events.all(waiting.keepalive_s), stream.MEDIA_TYPE, headers, stack.pop_all())
 
     async def answer(
         request: Request[Any, Any, Any], ticket: Ticket, plan: Plan, outcome: Outcome, *, any_size: bool
@@ -103,22 +101,12 @@ def generations_route(
     return generate
 
 
-def deliver(
-    request: Request[Any, Any, Any], reply: Reply, ticket: Ticket, patience: Patience, stack: AsyncExitStack
-) -> ASGIApp:
+def deliver(reply: Reply, ticket: Ticket, patience: Patience, stack: AsyncExitStack) -> ASGIApp:
     """Send a reply; where a retry could claim the pictures, the patience lasts until it has been sent."""
-    if not ticket.may_be_claimed:
-        patience.answered()
-        return reply
-
-    async def sent(held: AsyncExitStack) -> AsyncIterator[bytes]:
-        async with held:
-            async for chunk in patience.sending(reply.body):
-                yield chunk
-
-    headers = {**reply.headers, "content-length": str(len(reply.body))}
-    held = Stream(sent(stack.pop_all()), media_type=reply.media_type, headers=headers)
-    return held.to_asgi_response(None, request)
+    if ticket.may_be_claimed:
+        return StreamedReply(patience.sending(reply.body), reply.media_type, reply.headers, stack.pop_all())
+    patience.answered()
+    return reply
 
 
 def _wish(

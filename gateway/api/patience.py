@@ -67,6 +67,7 @@ class Patience:
         """
         yield body
         yield b""  # which waits until there is room again
+        await asyncio.sleep(0)  # or until the client has left, which is heard now
         self.answered()
 
     async def outcome(self) -> Outcome:

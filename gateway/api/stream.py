@@ -1,7 +1,6 @@
 """`stream: true`: the picture as a server-sent event, with a sign of life while it is being made."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from typing import Any
 
 from gateway.api.errors import ClientLeft, envelope_of
@@ -38,19 +37,15 @@ class Events:
         self._clock = clock
         self._any_size = any_size
 
-    async def all(self, held: AsyncExitStack, keepalive_s: float) -> AsyncIterator[bytes]:
-        """Give a comment every `keepalive_s` seconds, then the one event, or an error event.
-
-        `held` keeps the patience open until the event has been sent.
-        """
+    async def all(self, keepalive_s: float) -> AsyncIterator[bytes]:
+        """Give a comment every `keepalive_s` seconds, then the one event, or an error event."""
         try:
-            async with held:
-                outcome: Outcome | None = None
-                while outcome is None:
-                    yield _KEEP_ALIVE
-                    outcome = await self._patience.outcome_within(keepalive_s)
-                async for chunk in self._patience.sending(self.completed(outcome)):
-                    yield chunk
+            outcome: Outcome | None = None
+            while outcome is None:
+                yield _KEEP_ALIVE
+                outcome = await self._patience.outcome_within(keepalive_s)
+            async for chunk in self._patience.sending(self.completed(outcome)):
+                yield chunk
         except ClientLeft:
             self._facts |= {"error_code": "client_left", "error_status": 499}
         except GatewayError as error:
