@@ -30,6 +30,11 @@ def pytest_configure(config):
     trust_one_authority(config)
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the long tests: whatever begins last is what all other processes of the run wait for."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """Run two tests a core: half of the time they wait for sockets and processes."""
