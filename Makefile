@@ -6,6 +6,9 @@ BIN := .venv/bin
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 
+# Some images set it. Each of the hundreds of gateways that tests start would then compile itself, each pytest all tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -13,7 +16,7 @@ run: .venv/run.stamp ## Start the gateway and print a key for it; HOST=0.0.0.0 a
 	@exec $(BIN)/gateway serve --with-key $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
 test: .venv/dev.stamp ## Run the tests
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 bench: .venv/dev.stamp ## Measure what a request costs (needs nginx and wrk); ARGS=--json or ARGS=--profile
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -12,6 +12,7 @@ from tests.support.gateway import gateway, key  # noqa: F401  fixtures
 from tests.support.nginx import reverse_proxy  # noqa: F401  fixture
 from tests.support.pages import pages, serving_pages  # noqa: F401  fixtures
 from tests.support.sandbox import sandbox, sandbox_server  # noqa: F401  fixtures
+from tests.support.trust import trust_one_authority
 from tests.support.valkey import _valkey, own_valkey, redis_client, valkey, valkey_url  # noqa: F401  fixtures
 from tests.support.valkey_groups import (  # noqa: F401  fixtures
     _cluster,
@@ -22,6 +23,16 @@ from tests.support.valkey_groups import (  # noqa: F401  fixtures
     own_cluster,
     sentinel,
 )
+
+
+def pytest_configure(config):
+    """Spare every HTTP client of the run the public authorities."""
+    trust_one_authority(config)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the long tests: whatever begins last is what all other processes of the run wait for."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.hookimpl(optionalhook=True)

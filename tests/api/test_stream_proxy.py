@@ -25,6 +25,7 @@ def assert_one_picture(received):
         assert event.size == "{}x{}".format(*opened.size)
 
 
+@pytest.mark.long
 def test_a_slow_picture_outlives_the_idle_limit_of_a_common_proxy(gateway, key, reverse_proxy):
     """As installed, the gateway streams a picture that takes 35 s through an nginx that waits 30 s for a sign."""
     with reverse_proxy(gateway.url, "proxy_read_timeout 30s;") as base:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import uv
 
+from tests.support.trust import trusting_as_the_machine
+
 _HERE = Path(__file__).parent
 _HOMES = Path(sys.prefix) / "clients"
 _OLDEST_NODE = 20
@@ -72,7 +74,7 @@ def run_node(home, program, job):
 def _install(*command):
     """Fetch packages; where the registry cannot be reached the client's tests are skipped, but never in CI."""
     try:
-        _run(*command)
+        _run(*command, env=trusting_as_the_machine())
     except AssertionError as failure:
         if os.environ.get("CI"):
             raise
@@ -85,8 +87,10 @@ def _node_version():
     return int(_run("node", "--version").lstrip("v").partition(".")[0])
 
 
-def _run(*command, stdin="", cwd=None):
-    done = subprocess.run(command, input=stdin, cwd=cwd, capture_output=True, text=True, timeout=110, check=False)
+def _run(*command, stdin="", cwd=None, env=None):
+    done = subprocess.run(
+        command, input=stdin, cwd=cwd, env=env, capture_output=True, text=True, timeout=110, check=False
+    )
     assert done.returncode == 0, f"{' '.join(command)[:300]} ended with {done.returncode}: {done.stderr[-3000:]}"
     return done.stdout
 

@@ -22,7 +22,7 @@ from tests.support.processes import descendants, kill, until
 from tests.support.prometheus import Prometheus, config_for, needs_prometheus
 from tests.support.valkey import RunningValkey
 
-pytestmark = [needs_prometheus, pytest.mark.timeout(1200)]
+pytestmark = [needs_prometheus, pytest.mark.long, pytest.mark.timeout(1200)]
 
 LOAD_S = 300 if ROUNDS else 60
 SCRAPED_EVERY_S = 2  # and a scrape may take as long

@@ -44,7 +44,7 @@ def admin_app(redis_url, admin_key=ADMIN_KEY, others=()):
 def client(url, admin_key=ADMIN_KEY):
     """Make a plain HTTP client that sends the admin key."""
     headers = {"authorization": b"Bearer " + admin_key.encode()} if admin_key else {}
-    return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False)
+    return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, verify=False)
 
 
 @pytest.fixture

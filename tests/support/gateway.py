@@ -106,7 +106,7 @@ class RunningGateway:
         """Make a plain HTTP client."""
         presented = key.encode() if isinstance(key, str) else key
         headers = {"authorization": b"Bearer " + presented} if presented else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, verify=False)
 
     def openai(self, key, **options):
         """Make the official client."""

@@ -89,7 +89,7 @@ class MixedLoad:
 
     def http(self):
         """Make a client."""
-        return httpx.Client(base_url=self._url, timeout=120, trust_env=False)
+        return httpx.Client(base_url=self._url, timeout=120, trust_env=False, verify=False)
 
     def later(self):
         """Make what sends a request while others are sent."""
