@@ -47,6 +47,7 @@ class Cluster(RedisCluster):
         self._turns = asyncio.Semaphore(max_connections)
         self._pool_timeout_s = pool_timeout_s
         self._suspect: str | None = None
+        self._attempt: asyncio.Task[None] | None = None
         kind = _TlsNodeConnection if options.get("ssl") else _NodeConnection
         self.nodes_manager.connection_kwargs["connection_class"] = kind
         self._seeds = dict(self.nodes_manager.startup_nodes)
@@ -58,20 +59,39 @@ class Cluster(RedisCluster):
         additional_startup_nodes_info: list[tuple[str, int]] | None = None,
         last_failed_node_name: str | None = None,
     ) -> RedisCluster:
-        """Learn the layout if need be, from the nodes last known or the seeds: all addresses may have changed."""
+        """Learn the layout if need be, from the nodes last known or the seeds: all addresses may have changed.
+
+        Callers share one attempt, and what becomes of it: one after the other, each would wait for all nodes that are
+        away, and for the attempts of all before it.
+        """
         if self._initialize:
-            self.nodes_manager.startup_nodes = self._seeds | self.nodes_manager.startup_nodes
-        return await super().initialize(additional_startup_nodes_info, last_failed_node_name or self._suspect)
+            if self._attempt is None:
+                failed = last_failed_node_name or self._suspect
+                self._attempt = asyncio.ensure_future(self._learn(additional_startup_nodes_info, failed))
+                self._attempt.add_done_callback(self._attempted)
+            await asyncio.shield(self._attempt)
+        return self
+
+    async def _learn(self, additional: list[tuple[str, int]] | None, failed: str | None) -> None:
+        self.nodes_manager.startup_nodes = self._seeds | self.nodes_manager.startup_nodes
+        await super().initialize(additional, failed)
+
+    def _attempted(self, attempt: asyncio.Task[None]) -> None:
+        self._attempt = None
+        if not attempt.cancelled():
+            attempt.exception()  # those who wait may all have been cancelled
 
     async def aclose(self) -> None:
         """Close all connections."""
+        if self._attempt is not None:
+            self._attempt.cancel()
+            await asyncio.wait([self._attempt])
         self._initialize = False  # after trouble it is true, and redis-py takes that for "nothing is open"
         await super().aclose()
 
     async def execute_command(self, *args: EncodableT, **kwargs: Any) -> Any:
         """Run one command where its key is; raises RedisError, RedisClusterException or OSError."""
         async with self.turn():
-            await self.initialize()  # without a layout redis-py sends the command to any node
             return await super().execute_command(*args, **kwargs)
 
     async def exchange(self, key: str, commands: Sequence[Command], last_takes_s: float = 0) -> list[Any]:
@@ -81,7 +101,6 @@ class Cluster(RedisCluster):
         is not run at all: ASK is its answer.
         """
         async with self.turn():
-            await self.initialize()
             node, asking = self._node_of(key), False
             for _ in range(_REDIRECTIONS):
                 sent = [_ASKING, *commands] if asking else commands
@@ -127,13 +146,15 @@ class Cluster(RedisCluster):
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for leave to use one connection of each node."""
+        """Wait for leave to use one connection of each node, and know the layout: redis-py would take any node."""
+        await self.initialize()  # before the turn: who waits for one shares in the attempt
         try:
             async with asyncio.timeout(self._pool_timeout_s):
                 await self._turns.acquire()
         except TimeoutError:
             raise RedisConnectionError("No connection available.") from None
         try:
+            await self.initialize()
             yield
         except (AttributeError, LookupError) as error:
             # redis-py looks nodes up in a layout that another task may just have dropped, and finds None.

@@ -125,6 +125,34 @@ async def test_closing_after_trouble_closes_all_connections(own_cluster):
     assert [one for node in known for one in node._connections if one.is_connected] == []
 
 
+async def test_callers_share_one_look_at_a_cluster_that_is_away():
+    """They all fail when it does: one look after the other, the last caller would wait as often as there are callers."""
+    heard = []
+
+    async def silent(reader, writer):
+        while data := await reader.read(65536):
+            heard.append(data)
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = gateway_client(f"redis+cluster://127.0.0.1:{port}", command_timeout_s=0.2)
+    async with server:
+        told = await asyncio.gather(
+            *(client.get("n") for _ in range(10)),
+            *(client.exchange("n", [("GET", "n")]) for _ in range(10)),
+            return_exceptions=True,
+        )
+        looks = len(heard)
+        with pytest.raises(RedisTrouble):
+            await client.get("n")
+        await client.aclose()
+
+    assert [type(trouble) for trouble in told] == [RedisClusterException] * 20
+    assert looks == 1
+    assert len(heard) == 2
+
+
 async def test_a_fail_over_is_followed(own_cluster, own_client):
     """The same client writes again, by commands and exchanges, once the replica has taken over."""
     first, replica = own_cluster.nodes[0], own_cluster.replicas[0]
