@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +74,8 @@ def generations_route(
             facts["phases"].append(ticket.leads.phases)
         seconds = deadline_s(request.headers, waiting.longest_s)
         any_size = _takes_any_size(request.headers)
-        async with AsyncExitStack() as stack:
-            patience = await stack.enter_async_context(Patience(generations, ticket, request, seconds))
+        with ExitStack() as stack:
+            patience = stack.enter_context(Patience(generations, ticket, request, seconds))
             if not plan.stream:
                 reply = await answer(request, ticket, plan, await patience.outcome(), any_size=any_size)
                 return deliver(reply, ticket, patience, stack)
@@ -101,7 +101,7 @@ def generations_route(
     return generate
 
 
-def deliver(reply: Reply, ticket: Ticket, patience: Patience, stack: AsyncExitStack) -> ASGIApp:
+def deliver(reply: Reply, ticket: Ticket, patience: Patience, stack: ExitStack) -> ASGIApp:
     """Send a reply; where a retry could claim the pictures, the patience lasts until it has been sent."""
     if ticket.may_be_claimed:
         return StreamedReply(patience.sending(reply.body), reply.media_type, reply.headers, stack.pop_all())

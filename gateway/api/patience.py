@@ -43,10 +43,10 @@ class Patience:
         self._ends = self._clock() + seconds
         self._is_answered = False
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         left = False
         if self._left is not None:
             left = self._left.done()

@@ -1,7 +1,7 @@
 """Answers as ASGI sends them, all with status 200; a framework's responses cost more than to make what is in them."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 
 from litestar.types import Message, Receive, Scope, Send
 
@@ -29,7 +29,7 @@ class StreamedReply:
     """
 
     def __init__(
-        self, pieces: AsyncIterator[bytes], media_type: str, headers: Mapping[str, str], held: AsyncExitStack
+        self, pieces: AsyncIterator[bytes], media_type: str, headers: Mapping[str, str], held: ExitStack
     ) -> None:
         self._pieces = pieces
         self._media_type = media_type
@@ -38,7 +38,7 @@ class StreamedReply:
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it."""
-        async with self._held:
+        with self._held:
             await send(_head(self._media_type, self._headers))
             async for piece in self._pieces:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})

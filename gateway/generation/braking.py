@@ -50,6 +50,11 @@ class Braking:
                 param="model",
             )
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether generations count against a budget of the gateway."""
+        return self._state.budget is not None
+
     async def reserve(self, generation_id: str, team: str, model: Model, estimate: int | None) -> None:
         """Reserve what a generation may cost, in micro-dollars, out of the gateway's budget.
 
@@ -59,7 +64,7 @@ class Braking:
             Unavailable: the store does not answer.
 
         """
-        if self._state.budget is None:
+        if not self.has_budget:
             return
         if estimate is None:
             raise Forbidden(
@@ -76,5 +81,5 @@ class Braking:
 
     async def settle(self, generation_id: str, cost: int) -> None:
         """Book what a generation has cost in all, in micro-dollars. Raises RedisTrouble."""
-        if self._state.budget is not None:
+        if self.has_budget:
             await self._brakes.settle(generation_id, cost)

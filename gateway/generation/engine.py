@@ -287,8 +287,9 @@ class Generations:
     ) -> None:
         def ended() -> None:
             give_back()
-            if generation.settled is not None and generation.ledger.books_at_once:
-                self._chore(self._braking.settle(generation.id, generation.settled.cost))
+            settled = generation.settled
+            if settled is not None and generation.ledger.books_at_once and self._braking.has_budget:
+                self._chore(self._braking.settle(generation.id, settled.cost))
 
         self._running.launch(generation, make, then=ended)
 

@@ -47,7 +47,7 @@ async def test_a_retry_claims_what_a_closing_worker_handed_over(sandbox, valkey_
     async with generations_at(sandbox, valkey_url) as closing, generations_at(sandbox, valkey_url) as other:
         plan = plan_for("flux-kontext-max", prompt="[[sandbox:task-hold]]")
         ticket = await begin(closing, plan, policy=NO_CACHE)
-        async with Patience(closing.generations, ticket, Waiting(), 60) as patience:
+        with Patience(closing.generations, ticket, Waiting(), 60) as patience:
             await until(lambda: ticket.leads.stages == ["submitted"])
             await closing.generations.hand_over()
             with pytest.raises(Unavailable) as caught:

@@ -1,6 +1,6 @@
 """What an answer sends, and what it lets go of."""
 
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 
 import pytest
 
@@ -18,7 +18,7 @@ async def pieces(*given):
 
 def held_by(told):
     """Make something to hold that tells when it is let go."""
-    stack = AsyncExitStack()
+    stack = ExitStack()
     stack.callback(told.append, "let go")
     return stack
 
