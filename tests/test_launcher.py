@@ -28,14 +28,14 @@ Launcher(settings, with_key="WITH_KEY" in os.environ, worker=(sys.executable, "-
 class Launched:
     """A launcher in a process of its own; its output is in `out` and `err` once it has ended."""
 
-    def __init__(self, directory, environ):
+    def __init__(self, directory, environ, stderr=None):
         directory.mkdir(exist_ok=True)
         self.directory = directory
         self._err = (directory / "err").open("w")
         self.process = subprocess.Popen(
             [sys.executable, "-c", LAUNCH],
             stdout=subprocess.PIPE,
-            stderr=self._err,
+            stderr=self._err if stderr is None else stderr,
             text=True,
             env=os.environ | {"HOLD_DIR": str(directory), "GATEWAY_STATE_DIR": str(directory / "s")} | environ,
         )
@@ -75,8 +75,8 @@ class Launched:
 def launch(tmp_path):
     launched = []
 
-    def start(name="one", **environ):
-        launched.append(Launched(tmp_path / name, {"AIHUBMIX_API_KEY": "sk-real"} | environ))
+    def start(name="one", *, stderr=None, **environ):
+        launched.append(Launched(tmp_path / name, {"AIHUBMIX_API_KEY": "sk-real"} | environ, stderr))
         return launched[-1]
 
     yield start
@@ -288,3 +288,24 @@ def test_two_launchers_share_one_state_directory(launch):
     until(lambda: sum("valkey-server" in command for command in second.children.values()) == 2, "its servers")
     until(lambda: "took over the embedded servers" in second.err)
     assert read_run(directory).url == second.url
+
+
+def test_what_nobody_hears_stops_nothing(launch):
+    """With nobody left to read its errors, a worker is still replaced, and requests are finished on SIGTERM."""
+    heard, said = os.pipe()
+    os.close(heard)
+    gateway = launch(stderr=said).wait_ready()
+    os.close(said)
+    [first] = gateway.workers()
+    kill(first)
+    until(lambda: ask(gateway.url) != str(first), "another worker")
+    [second] = gateway.workers()
+    thread, answers = hold(gateway)
+
+    gateway.process.send_signal(signal.SIGTERM)
+    until(lambda: refused(gateway.url), "the refusal of new connections")
+    (gateway.directory / "release").touch()
+    thread.join(20)
+
+    assert answers == [str(second)]
+    assert gateway.process.wait(20) == 0

@@ -47,18 +47,15 @@ class Patience:
         return self
 
     def __exit__(self, *_: object) -> None:
-        left = False
         if self._left is not None:
-            left = self._left.done()
             self._left.cancel()
-        is_answered = self._is_answered and not left
-        self._generations.leave(self._ticket, answered=is_answered)
-        if is_answered and self._ticket.may_be_claimed and self._when_reset is not None:
+        self._generations.leave(self._ticket, answered=self._is_answered)
+        if self._is_answered and self._ticket.may_be_claimed and self._when_reset is not None:
             self._when_reset(lambda: self._generations.reset(self._ticket))
 
     def answered(self) -> None:
         """Note that the client gets its answer, unless it has left in the meantime."""
-        self._is_answered = True
+        self._is_answered = self._left is None or not self._left.done()
 
     async def sending(self, body: bytes) -> AsyncIterator[bytes]:
         """Give a body, and note that the client gets its answer when this process has handed all of it to the kernel.

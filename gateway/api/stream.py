@@ -11,7 +11,7 @@ from gateway.generation.outcome import Outcome
 from gateway.generation.plan import Plan
 from gateway.generation.ticket import Ticket
 
-MEDIA_TYPE = "text/event-stream"
+MEDIA_TYPE = "text/event-stream; charset=utf-8"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}  # proxies are told not to hold events back
 
 _KEEP_ALIVE = b": the picture is being made\n\n"

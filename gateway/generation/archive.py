@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 
 import msgspec
 
@@ -96,7 +97,8 @@ class Archive:
 async def _name(picture: Picture) -> None:
     """Find a picture's name, off the event loop where that takes long; the picture remembers it."""
     if len(picture.data) >= _LONG:
-        await asyncio.to_thread(lambda: picture.sha256)
+        with suppress(RuntimeError):  # no thread can be had: it is named all the same, where it is asked for
+            await asyncio.to_thread(lambda: picture.sha256)
 
 
 def _picture(kept: _Kept, data: bytes) -> Picture:

@@ -8,8 +8,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from typing import TextIO
 
 from msgspec.structs import replace
 
@@ -34,8 +35,15 @@ _RUN_KEY_S = 7 * 86_400
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"gateway: {line}\n")
-    sys.stderr.flush()
+    _write(sys.stderr, f"gateway: {line}\n")
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """Write to a stream that may be closed or full: what is under way is paid for, whoever hears of it."""
+    with suppress(OSError, ValueError):
+        if stream is not None:
+            stream.write(text)
+            stream.flush()
 
 
 class Launcher:
@@ -109,8 +117,7 @@ class Launcher:
         where = self._sandbox.addresses
         upstream = replace(upstream, api_key=self._sandbox.api_key, base_url=where.base_url, tasks_url=where.tasks_url)
         self._settings = replace(self._settings, upstream=upstream)
-        sys.stderr.write(SANDBOX_WARNING + "\n")
-        sys.stderr.flush()
+        _write(sys.stderr, SANDBOX_WARNING + "\n")
 
     def _listen_for_metrics(self, stack: ExitStack) -> socket.socket | None:
         metrics = self._settings.metrics
@@ -165,8 +172,7 @@ class Launcher:
             owner=self._embedded.owner if self._embedded is not None else None,
             secret=asyncio.run(self._mint()) if self._with_key else "",
         )
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        _write(sys.stdout, text + "\n")
 
     async def _migrate(self) -> None:
         client = connect_state(self._settings)

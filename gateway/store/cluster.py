@@ -61,20 +61,29 @@ class Cluster(RedisCluster):
     ) -> RedisCluster:
         """Learn the layout if need be, from the nodes last known or the seeds: all addresses may have changed.
 
-        Callers share one attempt, and what becomes of it: one after the other, each would wait for all nodes that are
-        away, and for the attempts of all before it.
+        Callers share the first one's attempt and what becomes of it: one after the other, each would wait for all nodes
+        that are away, and for the attempts of all before it.
         """
         if self._initialize:
             if self._attempt is None:
                 failed = last_failed_node_name or self._suspect
                 self._attempt = asyncio.ensure_future(self._learn(additional_startup_nodes_info, failed))
                 self._attempt.add_done_callback(self._attempted)
-            await asyncio.shield(self._attempt)
+            attempt = self._attempt
+            try:
+                await asyncio.shield(attempt)
+            except asyncio.CancelledError:
+                if attempt.cancelled():  # and not whoever waits
+                    raise RedisConnectionError("The client has been closed.") from None
+                raise
         return self
 
     async def _learn(self, additional: list[tuple[str, int]] | None, failed: str | None) -> None:
         self.nodes_manager.startup_nodes = self._seeds | self.nodes_manager.startup_nodes
-        await super().initialize(additional, failed)
+        try:
+            await super().initialize(additional, failed)
+        except (AttributeError, LookupError) as error:
+            raise RedisClusterException("A node of the cluster told no layout.") from error
 
     def _attempted(self, attempt: asyncio.Task[None]) -> None:
         self._attempt = None

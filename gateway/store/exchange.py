@@ -24,19 +24,19 @@ async def exchange(connection: AbstractConnection, commands: Sequence[Command], 
         await connection.connect()  # type: ignore[no-untyped-call]
     packed = [piece for command in commands for piece in connection.pack_command(*command)]
     at_once = commands[:-1] if last_takes_s else commands
-    with _Patience(connection) as patience:
+    with _CutOff(connection) as cut_off:
         try:
             await connection._send_packed_command(packed)  # noqa: SLF001
             replies = [await _reply(connection) for _ in at_once]
             if last_takes_s:
-                patience.begin(last_takes_s)
+                cut_off.set(last_takes_s)
                 replies.append(await _reply(connection))
         except BaseException as error:
             await connection.disconnect(nowait=True)
-            if patience.has_ended and isinstance(error, Exception):
+            if cut_off.has_come and isinstance(error, Exception):
                 raise RedisTimeoutError("No reply in time.") from error
             raise
-    if patience.has_ended:  # just as the last reply came
+    if cut_off.has_come:  # just as the last reply came
         await connection.disconnect(nowait=True)
     return replies
 
@@ -57,7 +57,7 @@ async def _reply(connection: AbstractConnection) -> Any:
         return error
 
 
-class _Patience:
+class _CutOff:
     """Cuts a connection off when it has not answered in time.
 
     redis-py's own time-outs, one for sending and one for each reply, cost as much as all the rest of an exchange;
@@ -67,25 +67,28 @@ class _Patience:
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
         self._timer: asyncio.TimerHandle | None = None
-        self.has_ended = False
+        self.has_come = False
 
     def __enter__(self) -> Self:
-        self.begin()
+        self.set()
         return self
 
-    def begin(self, more_s: float = 0) -> None:
-        """Wait as long as a command may take from now, and so much longer."""
-        self.__exit__()
+    def set(self, more_s: float = 0) -> None:
+        """Allow as long as a command may take from now, and so much longer."""
+        self._stop()
         if self._connection.socket_timeout is not None:
             after_s = self._connection.socket_timeout + more_s
-            self._timer = asyncio.get_running_loop().call_later(after_s, self._end)
+            self._timer = asyncio.get_running_loop().call_later(after_s, self._cut)
 
-    def _end(self) -> None:
-        self.has_ended = True
+    def _cut(self) -> None:
+        self.has_come = True
         writer = self._connection._writer  # noqa: SLF001
         if writer is not None:
             writer.transport.abort()
 
     def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()

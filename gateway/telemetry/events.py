@@ -47,6 +47,8 @@ class RequestFinished(Event, frozen=True):
         code: str | None = self.facts.get("error_code")
         if code is not None:
             return code
+        if self.error is not None:  # after the head, which said that all was well
+            return "internal_error"
         return "ok" if self.status < 400 else _OUTCOMES_BY_STATUS.get(self.status, "error")
 
     @property

@@ -15,6 +15,7 @@ import structlog
 from redis.exceptions import RedisClusterException, RedisError
 from structlog.typing import EventDict, Processor
 
+from gateway.errors import Unavailable
 from gateway.telemetry.events import (
     BookingDelayed,
     CachingChanged,
@@ -59,7 +60,7 @@ _EVENTS: dict[type[Event], tuple[int, str]] = {
 }
 _TAGS: ContextVar[Mapping[str, str]] = ContextVar("tags", default=MappingProxyType({}))
 _UNTOLD_FACTS = ("error_code", "error_status")
-_METHODS = {level: name.lower() for name, level in logging.getLevelNamesMapping().items()}
+_METHODS = {level: logging.getLevelName(level).lower() for level in logging.getLevelNamesMapping().values()}
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 _REDIS_TROUBLE = (RedisError, RedisClusterException, OSError)
 _ALARMING = {"upstream_auth", "upstream_quota"}
@@ -166,7 +167,7 @@ class LogListener:
 
     def __init__(self, logger: Any = None) -> None:
         self._log = (logger or structlog.get_logger()).bind()  # once, not for each line
-        self._is_store_away = False
+        self._away: set[str] = set()  # of the two servers, state and blobs
         self._writers: dict[type[Event], Callable[[Any], None]] = {
             **dict.fromkeys(_EVENTS, self._event),
             DownloadFinished: self._download,
@@ -187,11 +188,12 @@ class LogListener:
 
     def _event(self, event: Event) -> None:
         level, name = _EVENTS[type(event)]
-        if not self._log.is_enabled_for(level):
-            return
-        facts = msgspec.structs.asdict(event)
-        error = facts.pop("error", None)
-        self._log.log(logging.ERROR if error else level, name, **facts, exc_info=error)
+        if getattr(event, "error", None) is not None:
+            level = logging.ERROR
+        if self._log.is_enabled_for(level):
+            facts = msgspec.structs.asdict(event)
+            facts["exc_info"] = facts.pop("error", None)
+            self._log.log(level, name, **facts)
 
     def _download(self, event: DownloadFinished) -> None:
         if event.reason != "ok":
@@ -200,20 +202,22 @@ class LogListener:
     def _call(self, event: StoreCalled) -> None:
         if event.reason:
             self._store_failed(event.call, event.reason)
-        elif self._is_store_away:
-            self._is_store_away = False
+        elif self._away and _server_of(event.call) in self._away:
+            self._away.remove(_server_of(event.call))
             self._log.info("store.answered", call=event.call)
 
     def _chore(self, event: StoreTroubled) -> None:
-        if isinstance(event.error, _REDIS_TROUBLE):
+        trouble = event.error.__cause__ if isinstance(event.error, Unavailable) else event.error
+        if isinstance(trouble, _REDIS_TROUBLE):
             self._store_failed(event.chore, "")
         else:
             self._log.error("chore.failed", chore=event.chore, exc_info=event.error)
 
     def _store_failed(self, call: str, reason: str) -> None:
-        """Tell when the store goes away, and no more until it is back: between the two, every call and chore fails."""
-        level = logging.DEBUG if self._is_store_away else logging.WARNING
-        self._is_store_away = True
+        """Tell when a server goes away, and no more until it is back: between the two, every call and chore fails."""
+        server = _server_of(call)
+        level = logging.DEBUG if server in self._away else logging.WARNING
+        self._away.add(server)
         self._log.log(level, "store.failed", call=call, reason=reason)
 
     def _request(self, event: RequestFinished) -> None:
@@ -231,7 +235,8 @@ class LogListener:
             line["phases"] = longest_ms(event.laps)
         for fact in _UNTOLD_FACTS:
             line.pop(fact, None)
-        self._log.log(logging.ERROR if event.status >= 500 else logging.INFO, "request.finished", **line)
+        level = logging.ERROR if event.status >= 500 or event.error is not None else logging.INFO
+        self._log.log(level, "request.finished", **line)
 
     def _generation(self, event: GenerationFinished) -> None:
         level = logging.INFO if event.outcome == "delivered" else logging.WARNING
@@ -249,3 +254,8 @@ class LogListener:
             ms=milliseconds(event.seconds),
             phases=longest_ms(event.laps),
         )
+
+
+def _server_of(call: str) -> str:
+    """Tell which server a call or a chore is for; the only chore that asks both looks after the blobs."""
+    return "blobs" if call.startswith("blob") or call == "measure" else "state"

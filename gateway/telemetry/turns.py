@@ -25,4 +25,8 @@ class ByTurn:
     def _hand_on(self) -> None:
         held, self._held = self._held, []
         for event in held:
-            self._listener(event)
+            try:
+                self._listener(event)
+            except Exception as error:  # noqa: BLE001  the next one may be a booking
+                told = {"message": f"{type(event).__name__} was not heard", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)

@@ -42,6 +42,51 @@ class Waiting:
         await asyncio.Event().wait()
 
 
+class Leaving:
+    """A request whose client leaves when told to."""
+
+    scope: ClassVar = {"state": {}}
+
+    def __init__(self):
+        self.leave = asyncio.Event()
+
+    async def receive(self):
+        await self.leave.wait()
+        return {"type": "http.disconnect"}
+
+
+class Told:
+    """Generations that keep what they are told of a ticket's end, and the ticket."""
+
+    def __init__(self):
+        self.is_claimable = self.may_be_claimed = True
+        self.task = asyncio.get_running_loop().create_future()
+        self.task.set_result("a picture")
+        self.answered = []
+
+    def leave(self, _, *, answered):
+        self.answered.append(answered)
+
+
+@pytest.mark.parametrize("leaves", ["amid", "after", "never"])
+async def test_who_has_left_amid_the_body_was_not_answered(leaves):
+    """Even where leaving is what ends the sending; who leaves after it was answered."""
+    told, request = Told(), Leaving()
+    with Patience(told, told, request, 60) as patience:
+        await patience.outcome()
+        pieces = patience.sending(b"body")
+        assert [await anext(pieces), await anext(pieces)] == [b"body", b""]
+        if leaves == "amid":
+            request.leave.set()
+        with pytest.raises(StopAsyncIteration):
+            await anext(pieces)
+        if leaves == "after":
+            request.leave.set()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+    assert told.answered == [leaves != "amid"]
+
+
 async def test_a_retry_claims_what_a_closing_worker_handed_over(sandbox, valkey_url):
     """A request that shares with nobody is told to try again, and its retry gets the picture that it has bought."""
     async with generations_at(sandbox, valkey_url) as closing, generations_at(sandbox, valkey_url) as other:

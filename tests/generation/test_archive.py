@@ -1,6 +1,8 @@
 """Pictures in the store and out of it again."""
 
+import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import pytest
@@ -109,6 +111,18 @@ async def test_a_store_that_is_away_keeps_nothing_and_loses_nothing():
         await archive.load(elsewhere)
     assert caught.value.code == "redis_unavailable"
     await client.aclose()
+
+
+async def test_a_large_picture_is_kept_where_no_thread_can_be_had(blobs):
+    """It is paid for: then its hash holds up the loop."""
+
+    class Full(ThreadPoolExecutor):
+        def submit(self, *_):
+            raise RuntimeError("can't start new thread")
+
+    asyncio.get_running_loop().set_default_executor(Full())
+    archive, large = Archive(blobs, memory_bytes=NOTHING), picture("a", 3_000_000)
+    assert await archive.load(listed(await archive.keep([large], None, 60))) == ([large], None)
 
 
 @pytest.mark.parametrize(("size", "is_on_loop"), [(1000, True), (3_000_000, False)])

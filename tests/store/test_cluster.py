@@ -153,6 +153,41 @@ async def test_callers_share_one_look_at_a_cluster_that_is_away():
     assert len(heard) == 2
 
 
+async def answering(replies):
+    """Serve what passes for a Redis, that answers each command as told, if at all."""
+
+    async def answer(reader, writer):
+        while data := await reader.read(65536):
+            writer.writelines(reply * data.count(command) for command, reply in replies.items())
+        writer.close()
+
+    return await asyncio.start_server(answer, "127.0.0.1", 0)
+
+
+async def test_a_layout_that_makes_no_sense_is_trouble_with_redis():
+    """Whatever redis-py makes of it: who handles trouble must not miss this."""
+    of_no_node = b"*1\r\n*2\r\n:0\r\n:16383\r\n"
+    server = await answering({b"HELLO": b"%1\r\n+proto\r\n:3\r\n", b"CLIENT": b"+OK\r\n", b"SLOTS": of_no_node})
+    client = gateway_client(f"redis+cluster://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server:
+        for work in (client.get("n"), client.exchange("n", [("GET", "n")]), client.initialize()):
+            with pytest.raises(RedisClusterException):
+                await work
+        await client.aclose()
+
+
+async def test_a_client_that_is_closed_tells_who_waits():
+    """As trouble, for nobody has cancelled them."""
+    server = await answering({})
+    client = gateway_client(f"redis+cluster://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with server:
+        waiting = asyncio.ensure_future(client.get("n"))
+        await asyncio.sleep(0)  # it has begun
+        await client.aclose()
+        with pytest.raises(RedisConnectionError):
+            await waiting
+
+
 async def test_a_fail_over_is_followed(own_cluster, own_client):
     """The same client writes again, by commands and exchanges, once the replica has taken over."""
     first, replica = own_cluster.nodes[0], own_cluster.replicas[0]

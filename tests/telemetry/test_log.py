@@ -16,6 +16,7 @@ import msgspec
 import pytest
 import structlog
 
+from gateway.errors import Unavailable
 from gateway.store.keys import Keys
 from gateway.telemetry.events import (
     BookingDelayed,
@@ -129,6 +130,48 @@ def test_a_store_that_is_away_is_told_once():
         ("store.failed", "debug"),
         ("store.answered", "info"),
         ("store.failed", "warning"),
+    ]
+
+
+def test_each_server_goes_away_and_comes_back_by_itself():
+    """That state answers says nothing of the blobs, and a chore that fails for want of Redis is no fault of its own."""
+    refused = Unavailable("The store does not answer.", code="redis_unavailable")
+    refused.__cause__ = OSError()
+    with structlog.testing.capture_logs() as captured:
+        listener = LogListener()
+        for event in (
+            StoreCalled("blob_get", 0.5, "timeout"),
+            StoreCalled("admit", 0.5),
+            StoreTroubled("measure", OSError()),
+            StoreTroubled("sweep", refused),
+            StoreCalled("admit", 0.5),
+            StoreCalled("blob_put", 0.5),
+        ):
+            listener(event)
+    assert [(entry["event"], entry.get("call"), entry["log_level"]) for entry in captured] == [
+        ("store.failed", "blob_get", "warning"),
+        ("store.failed", "measure", "debug"),
+        ("store.failed", "sweep", "warning"),
+        ("store.answered", "admit", "info"),
+        ("store.answered", "blob_put", "info"),
+    ]
+
+
+def test_our_own_faults_are_told_at_the_level_of_errors():
+    """With their traceback, whatever the level of the event without one."""
+    told = lines(
+        logged(
+            """
+            listener(PartFailed("V3", "internal_error", KeyError("x")))
+            listener(PartFailed("V3", "moderation_blocked"))
+            listener(RequestFinished("req_1", "POST", "/x", 200, 0.1, {}, KeyError("x")))
+            """,
+            level="error",
+        )
+    )
+    assert [(line["event"], line["outcome"], line["exception"]) for line in told] == [
+        ("part.failed", "internal_error", "builtins.KeyError"),
+        ("request.finished", "internal_error", "builtins.KeyError"),
     ]
 
 
