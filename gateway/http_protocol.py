@@ -41,13 +41,17 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_deaf = False
         self._running: RequestResponseCycle | None = None
         self._on_reset: Callable[[], None] | None = None
+        self._was_reset = False
 
     def when_reset(self, tell: Callable[[], None]) -> None:
         """Call `tell` if the client resets the connection before it asks for more: then it has not read its answer.
 
-        Applications find this in the scope's state.
+        If it has done so already, `tell` is called at once. Applications find this in the scope's state.
         """
-        self._on_reset = tell
+        if self._was_reset:
+            tell()
+        else:
+            self._on_reset = tell
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows it
@@ -59,7 +63,8 @@ class HttpProtocol(HttpToolsProtocol):
             # uvicorn tells only the last request of a pipeline; this one would take its picture for delivered
             self._running.disconnected = True
             self._running.message_event.set()
-        if exc is not None and self._on_reset is not None:
+        self._was_reset = exc is not None
+        if self._was_reset and self._on_reset is not None:
             self._on_reset()
         self._on_reset = None  # it holds pictures
         super().connection_lost(exc)

@@ -1,12 +1,16 @@
 """What clients may do to a connection: malformed, oversized and endless heads, other protocols, pipelines."""
 
+import asyncio
 import http.client
 import json
 import socket
+import struct
 from contextlib import contextmanager
 
 import httpx
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from gateway.http_protocol import HttpProtocol
 from tests.support.gateway import RunningGateway, envelope, settings_for
@@ -269,3 +273,36 @@ def test_a_trailer_is_no_header(gateway, key):
         told = client.send(head + b"%x\r\n%s\r\n0\r\n%s\r\n" % (len(body), body, trailer)).answer()
 
     assert 401 == told.status_code
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_who_asks_for_a_reset_hears_of_it(is_late):
+    """Also who asks when it has happened: between the end of an answer and the question, a connection may be lost."""
+    answered, told = asyncio.Event(), asyncio.Event()
+
+    async def app(scope, receive, send):
+        if not is_late:
+            scope["state"]["when_reset"](told.set)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        answered.set()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if is_late:
+            scope["state"]["when_reset"](told.set)
+
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
+    config.load()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: HttpProtocol(config=config, server_state=ServerState(), app_state={}), "127.0.0.1", 0
+    )
+    async with server:
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(WHOLE)
+        await answered.wait()
+        linger = struct.pack("ii", 1, 0)  # closing resets
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+        async with asyncio.timeout(20):
+            await told.wait()

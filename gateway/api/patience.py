@@ -63,8 +63,7 @@ class Patience:
         What lies there when the client vanishes is lost unseen, but for a reset: that is noticed later.
         """
         yield body
-        yield b""  # which waits until there is room again
-        await asyncio.sleep(0)  # or until the client has left, which is heard now
+        yield b""  # which waits until there is room again, or the client has left, which is heard first
         self.answered()
 
     async def outcome(self) -> Outcome:
