@@ -67,7 +67,7 @@ from gateway.store.timing import Timed
 from gateway.store.usage import UsageReports
 from gateway.store.watermark import Watermark
 from gateway.telemetry.events import Emit, Event
-from gateway.telemetry.log import LogListener
+from gateway.telemetry.lines import LogListener
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.tracing import Tracing
 from gateway.telemetry.tracing import begin as tracing_begun

@@ -38,7 +38,7 @@ from gateway.store.secrets import signing_key
 from gateway.telemetry import log
 from gateway.telemetry.declarations import ALL
 from gateway.telemetry.events import GenerationFinished, RequestFinished
-from gateway.telemetry.log import LogListener
+from gateway.telemetry.lines import LogListener
 from gateway.telemetry.phases import Phases
 from tests.support.books import Books
 

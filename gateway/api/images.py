@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from litestar import Request, post
+from litestar import MediaType, Request, post
 from litestar.exceptions import HTTPException, InternalServerException
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp
@@ -19,7 +19,7 @@ from gateway.api.errors import ClientLeft
 from gateway.api.origin import PublicOrigin
 from gateway.api.patience import Patience, deadline_s
 from gateway.api.ratelimit import ratelimit_headers
-from gateway.api.reply import JSON, Reply, StreamedReply
+from gateway.api.reply import Reply, StreamedReply
 from gateway.api.stream import outcome_facts
 from gateway.errors import GatewayError
 from gateway.generation.admission import Wish
@@ -96,7 +96,7 @@ def generations_route(
         if plan.response_format == "url":
             urls = await published(hosting, origin.of(request), outcome.pictures, headers)
         body = wire.respond(plan, outcome, created=int(clock()), urls=urls, any_size=any_size)
-        return Reply(body, JSON, headers)
+        return Reply(body, MediaType.JSON, headers)
 
     return generate
 

@@ -5,8 +5,6 @@ from contextlib import ExitStack
 
 from litestar.types import Message, Receive, Scope, Send
 
-JSON = "application/json"
-
 
 class Reply:
     """A whole body."""

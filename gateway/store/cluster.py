@@ -163,7 +163,7 @@ class Cluster(RedisCluster):
         except TimeoutError:
             raise RedisConnectionError("No connection available.") from None
         try:
-            await self.initialize()
+            await self.initialize()  # after it: there may have been trouble meanwhile
             yield
         except (AttributeError, LookupError) as error:
             # redis-py looks nodes up in a layout that another task may just have dropped, and finds None.

@@ -41,7 +41,7 @@ from gateway.telemetry.events import (
     UpstreamRetried,
     UpstreamUnanswered,
 )
-from gateway.telemetry.log import LogListener
+from gateway.telemetry.lines import LogListener
 from tests.support.gateway import settings_for
 from tests.support.generation import drawn
 from tests.support.misbehaving import answering, http_reply, misbehaving
@@ -49,11 +49,11 @@ from tests.support.valkey import gateway_client
 
 _HEAD = """
 import asyncio, json, logging, sys, warnings
-from gateway.telemetry import log
+from gateway.telemetry import lines, log
 from gateway.telemetry.events import *
 from gateway.telemetry.phases import Lap, Phases
 log.configure(level=sys.argv[1], format=sys.argv[2])
-listener = log.LogListener()
+listener = lines.LogListener()
 """
 
 
