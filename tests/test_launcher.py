@@ -308,4 +308,4 @@ def test_what_nobody_hears_stops_nothing(launch):
     thread.join(20)
 
     assert answers == [str(second)]
-    assert gateway.process.wait(20) == 0
+    assert gateway.process.wait(20) in {0, 120}  # which is some Pythons' word for what they could not write

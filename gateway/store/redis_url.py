@@ -18,6 +18,7 @@ FORMS = {
 }
 
 _ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
+_NETLOC = re.compile(r"[^/?#]*")
 _SERVICE = re.compile(r"/(?P<service>[A-Za-z0-9._-]+)(?:/(?P<db>[0-9]{1,4}))?")
 _DB = re.compile(r"/?|/[0-9]{1,4}")
 _TLS = {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"}
@@ -87,9 +88,11 @@ def _single(url: str) -> Location:
 
 
 def _several(url: str) -> Location:
-    parts = urlsplit(url)
-    base, _, kind = parts.scheme.partition("+")
-    login, _, hosts = parts.netloc.rpartition("@")
+    scheme, _, rest = url.partition("://")
+    base, _, kind = scheme.partition("+")
+    where = _NETLOC.match(rest)[0]  # type: ignore[index]  # which matches anything
+    parts = urlsplit(f"{scheme}://host{rest.removeprefix(where)}")  # newer Pythons refuse [::1] among other hosts
+    login, _, hosts = where.rpartition("@")
     path = _SERVICE.fullmatch(parts.path)
     if parts.fragment or (path is None if kind == "sentinel" else parts.path not in {"", "/"}):
         raise ValueError
